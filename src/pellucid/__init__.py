@@ -1,0 +1,64 @@
+"""pellucid: a glass-box neural-network library, from one neuron to a Transformer."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as _np
+
+from pellucid import autograd as autograd
+from pellucid import errors as errors
+from pellucid import ops as ops
+from pellucid._text import language, set_language
+from pellucid.core.context import (
+    default_dtype,
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    set_default_dtype,
+)
+from pellucid.core.rng import Generator, fold, manual_seed, seed
+from pellucid.core.rng import split as split_key
+from pellucid.core.tensor import Tensor
+from pellucid.ops import *  # noqa: F403
+
+if TYPE_CHECKING:
+    from pellucid import data as data
+    from pellucid import graph as graph
+    from pellucid import nn as nn
+    from pellucid import optim as optim
+
+__version__ = "0.1.0.dev0"
+
+float32 = _np.dtype(_np.float32)
+float64 = _np.dtype(_np.float64)
+int8 = _np.dtype(_np.int8)
+int16 = _np.dtype(_np.int16)
+int32 = _np.dtype(_np.int32)
+int64 = _np.dtype(_np.int64)
+uint8 = _np.dtype(_np.uint8)
+uint16 = _np.dtype(_np.uint16)
+uint32 = _np.dtype(_np.uint32)
+uint64 = _np.dtype(_np.uint64)
+bool = _np.dtype(_np.bool_)
+pi, e, inf, nan, newaxis = _np.pi, _np.e, _np.inf, _np.nan, None
+
+# Rooms and functions that are imported when first used, so that `import pellucid` stays light.
+_ROOMS = ("data", "graph", "inspection", "interop", "models", "nn", "optim", "train")
+_FUNCTIONS = {"fit": "train", "evaluate": "train", "predict": "train", "save": "train", "load": "train"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"pellucid.{name}")
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(f"pellucid.{_FUNCTIONS[name]}"), name)
+    from pellucid.core.check import closest
+    from pellucid.errors import NoAttributeError
+
+    raise NoAttributeError("core.attribute", module="pellucid", name=name, suggestion=closest(name, __dir__()))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ROOMS, *_FUNCTIONS} - {"annotations", "importlib", "Any", "TYPE_CHECKING"})

@@ -1,0 +1,297 @@
+"""Gradients. From a result and its history to the gradients of its leaves: `backward`, `grad`, `vjp`, `hvp`, `jacobian`, `hessian`,
+`per_sample_gradients`, and `check_gradients`, which compares any of them with differences in float64.
+
+The rules are the vjps of the operations, written in Tensor operations; with create_graph they leave a history of their own, so that
+gradients of gradients need nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.context import enable_grad, no_grad, quiet, state
+from pellucid.core.tensor import Tensor, as_tensor, wrap
+from pellucid.errors import ArgumentTypeError, GradientError, ShapeError
+from pellucid.ops.elementwise import add
+from pellucid.ops.shape import stack
+
+
+def _history(outputs: Iterable[Tensor]) -> list[Tensor]:
+    """Every computed tensor that the outputs came from, latest first."""
+    seen: set[int] = set()
+    found: list[Tensor] = []
+    waiting = [t for t in outputs if t._source is not None]
+    while waiting:
+        tensor = waiting.pop()
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        found.append(tensor)
+        for x in tensor._source[1]:  # type: ignore[index]
+            if isinstance(x, Tensor) and x._source is not None and id(x) not in seen:
+                waiting.append(x)
+    # The clock orders computed tensors: a tensor is always later than what it came from.
+    found.sort(key=lambda t: t._made, reverse=True)
+    return found
+
+
+def _leading_to(history: list[Tensor], inputs: Sequence[Tensor]) -> set[int]:
+    """Ids of the tensors through which the inputs are reached."""
+    useful = {id(t) for t in inputs}
+    for tensor in reversed(history):
+        if any(id(x) in useful for x in tensor._source[1]):  # type: ignore[index]
+            useful.add(id(tensor))
+    return useful
+
+
+def _propagate(
+    outputs: Sequence[Tensor], seeds: Sequence[Tensor], inputs: Sequence[Tensor] | None
+) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+    """Gradients by id of everything reached (of `inputs` only, if given), and the tensors by id."""
+    history = _history(outputs)
+    useful = None if inputs is None else _leading_to(history, inputs)
+    wanted = set() if inputs is None else {id(t) for t in inputs}
+    gradients: dict[int, Tensor] = {}
+    tensors: dict[int, Tensor] = {}
+    for output, seed in zip(outputs, seeds, strict=True):
+        _accumulate(gradients, output, seed)
+        tensors[id(output)] = output
+    for tensor in history:
+        key = id(tensor)
+        g = gradients.get(key)
+        if g is None or (useful is not None and key not in useful):
+            continue
+        if key not in wanted and not tensor._retains_grad:
+            del gradients[key]
+        op, xs, attrs = tensor._source  # type: ignore[misc]
+        for i, x in enumerate(xs):
+            if not isinstance(x, Tensor) or not x.requires_grad or (useful is not None and id(x) not in useful):
+                continue
+            if x._changed > tensor._made:
+                raise GradientError("autograd.changed", op=op.name, name=x.name or f"input {i}", shape=x.shape)
+            gi = op.vjp(i, g, tensor, xs, attrs)  # type: ignore[operator]
+            if gi is not None:
+                _accumulate(gradients, x, gi)
+                tensors[id(x)] = x
+    return gradients, tensors
+
+
+def _accumulate(gradients: dict[int, Tensor], tensor: Tensor, g: Tensor) -> None:
+    before = gradients.get(id(tensor))
+    gradients[id(tensor)] = g if before is None else add(before, g)
+
+
+def _check_output(output: Tensor, gradient: Any) -> Tensor:
+    """The seed for an output: ones for a single number, else what the caller gave.
+
+    Raises
+        GradientError: the output has no history, or is not a single number and no gradient was given.
+        ShapeError: the given gradient has another shape.
+    """
+    if not output.requires_grad:
+        if output._cut is not None:
+            raise GradientError("autograd.cut", op=output._cut.name, why=output._cut.vjp.why)  # type: ignore[union-attr]
+        raise GradientError("autograd.no-history", shape=output.shape)
+    if gradient is None:
+        if output.data.size != 1:
+            raise GradientError("autograd.not-scalar", shape=output.shape)
+        return wrap(np.ones_like(output.data))
+    seed = as_tensor(gradient, output.dtype) if not isinstance(gradient, Tensor) else gradient
+    if seed.shape != output.shape:
+        raise ShapeError("autograd.seed-shape", given=seed.shape, expected=output.shape)
+    return seed
+
+
+def backward(
+    output: Tensor, gradient: Any = None, *, create_graph: bool = False, inputs: Sequence[Tensor] | None = None
+) -> None:
+    """Fill `.grad` of every leaf that asks for a gradient with the derivative of `output`.
+
+    Calls add up until an optimizer's step uses the gradients; the next call after a step starts afresh.
+
+    Parameters
+        gradient : the gradient of `output`, of its shape; None where it is a single number.
+        create_graph : keep the history of the gradients, so that they can be differentiated.
+        inputs : fill only these.
+    Raises
+        GradientError: `output` has no history, is not a single number and no gradient was given, or a tensor was changed in place
+            after it was used.
+    """
+    seed = _check_output(output, gradient)
+    before = state.grad
+    state.grad = create_graph
+    try:
+        with quiet():
+            gradients, tensors = _propagate([output], [seed], inputs)
+            for key, tensor in tensors.items():
+                g = gradients.get(key)
+                if g is None or not (tensor._source is None or tensor._retains_grad or inputs is not None):
+                    continue
+                if tensor.grad is None or tensor._grad_used:
+                    # A gradient may be a view of another array, or the caller's own seed: .grad is nobody else's.
+                    tensor.grad = g if g.data.base is None and g is not seed else g + 0.0  # type: ignore[operator]
+                    tensor._grad_used = False
+                else:
+                    tensor.grad = add(tensor.grad, g)
+    finally:
+        state.grad = before
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    *,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> Any:
+    """Gradients of `outputs` with respect to `inputs`, returned and not stored.
+
+    Parameters
+        grad_outputs : gradients of the outputs, of their shapes; None where they are single numbers.
+        create_graph : keep the history, so that the gradients can be differentiated.
+        allow_unused : give None for an input that the outputs do not depend on, instead of an error.
+    Returns
+        One Tensor for a single input, else a tuple.
+    Raises
+        GradientError: an output has no history, or an input was not used.
+    """
+    out_list = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    in_list = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    given = [grad_outputs] if isinstance(outputs, Tensor) else list(grad_outputs or [None] * len(out_list))
+    seeds = [_check_output(o, g) for o, g in zip(out_list, given, strict=True)]
+    before = state.grad
+    state.grad = create_graph
+    try:
+        with quiet():
+            gradients, _ = _propagate(out_list, seeds, in_list)
+    finally:
+        state.grad = before
+    results = [gradients.get(id(x)) for x in in_list]
+    for n, (x, g) in enumerate(zip(in_list, results, strict=True)):
+        if g is None and not allow_unused:
+            raise GradientError("autograd.unused", name=x.name or f"input {n}", shape=x.shape)
+    return results[0] if isinstance(inputs, Tensor) else tuple(results)
+
+
+def _as_inputs(inputs: Any) -> tuple[list[Tensor], bool]:
+    single = not isinstance(inputs, list | tuple) or not any(
+        isinstance(x, Tensor) or hasattr(x, "shape") for x in inputs
+    )
+    items = [inputs] if single else list(inputs)
+    return [wrap(as_tensor(x).data).requires_grad_() for x in items], single
+
+
+def _call(function: Callable[..., Any], tensors: Sequence[Tensor]) -> Tensor:
+    result = function(*tensors)
+    if not isinstance(result, Tensor):
+        raise ArgumentTypeError("autograd.not-tensor", type=type(result).__name__)
+    return result
+
+
+def vjp(
+    function: Callable[..., Tensor], inputs: Any, v: Any = None, *, create_graph: bool = False
+) -> tuple[Tensor, Any]:
+    """Value of `function(*inputs)`, and the product of `v` with its Jacobian: one reverse pass."""
+    tensors, single = _as_inputs(inputs)
+    with enable_grad():
+        y = _call(function, tensors)
+    g = grad(y, tensors, v, create_graph=create_graph, allow_unused=True)
+    filled = tuple(wrap(np.zeros_like(x.data)) if gi is None else gi for x, gi in zip(tensors, g, strict=True))
+    return y.detach() if not create_graph else y, filled[0] if single else filled
+
+
+def hvp(function: Callable[..., Tensor], inputs: Any, v: Any) -> tuple[Tensor, Any]:
+    """Value of a scalar function, and the product of its Hessian with `v` (of the inputs' shapes), by two reverse passes."""
+    tensors, single = _as_inputs(inputs)
+    directions = [as_tensor(d, t.dtype) for d, t in zip([v] if single else list(v), tensors, strict=True)]
+    for d, t in zip(directions, tensors, strict=True):
+        if d.shape != t.shape:
+            raise ShapeError("autograd.seed-shape", given=d.shape, expected=t.shape)
+    with enable_grad():
+        y = _call(function, tensors)
+        first = grad(y, tensors, create_graph=True, allow_unused=True)
+        dot = None
+        for g, d in zip(first, directions, strict=True):
+            if g is not None and g.requires_grad:
+                term = (g * d).sum()
+                dot = term if dot is None else dot + term
+    second = grad(dot, tensors, allow_unused=True) if dot is not None else [None] * len(tensors)
+    filled = tuple(wrap(np.zeros_like(x.data)) if g is None else g for x, g in zip(tensors, second, strict=True))
+    return y.detach(), filled[0] if single else filled
+
+
+def jacobian(function: Callable[..., Tensor], inputs: Any, *, create_graph: bool = False) -> Any:
+    """All derivatives of a function's outputs: for each input a Tensor of shape (*output.shape, *input.shape)."""
+    tensors, single = _as_inputs(inputs) if not create_graph else ([inputs], True)
+    with enable_grad():
+        y = _call(function, tensors)
+    rows: list[list[Tensor]] = [[] for _ in tensors]
+    for number in range(y.size):
+        seed = np.zeros(y.size, y.dtype)
+        seed[number] = 1
+        g = (
+            grad(y, tensors, wrap(seed.reshape(y.shape)), create_graph=create_graph, allow_unused=True)
+            if y.requires_grad
+            else None
+        )
+        for n, x in enumerate(tensors):
+            gi = None if g is None else g[n]
+            rows[n].append(wrap(np.zeros_like(x.data)) if gi is None else gi)
+    results = []
+    for row, x in zip(rows, tensors, strict=True):
+        full = stack(row) if row else wrap(np.zeros((0, *x.shape), x.dtype))
+        results.append(full.reshape((*y.shape, *x.shape)))
+    return results[0] if single else tuple(results)
+
+
+def hessian(function: Callable[..., Tensor], x: Any) -> Tensor:
+    """All second derivatives of a scalar function of one tensor, shape (*x.shape, *x.shape)."""
+    leaf = wrap(as_tensor(x).data).requires_grad_()
+    with enable_grad():
+        y = _call(function, [leaf])
+        if y.size != 1:
+            raise GradientError("autograd.not-scalar", shape=y.shape)
+        g = grad(y, leaf, create_graph=True, allow_unused=True)
+    if g is None or not g.requires_grad:
+        return wrap(np.zeros(leaf.shape * 2, leaf.dtype))
+    rows = []
+    flat = g.reshape(-1)
+    for number in range(g.size):
+        with enable_grad():
+            element = flat[number]
+        row = grad(element, leaf, allow_unused=True) if element.requires_grad else None
+        rows.append(wrap(np.zeros_like(leaf.data)) if row is None else row)
+    return stack(rows).reshape(leaf.shape * 2)
+
+
+def per_sample_gradients(loss: Callable[..., Tensor], parameters: Sequence[Tensor], *batch: Any) -> list[Tensor]:
+    """The gradient of the loss of each sample alone: for each parameter a Tensor of shape (samples, *parameter.shape).
+
+    Parameters
+        loss : called with the slices of length 1 of every array in `batch`; returns a single number.
+        parameters : leaves that the loss depends on.
+    """
+    tensors = [as_tensor(b) for b in batch]
+    lengths = {t.shape[0] for t in tensors}
+    if len(lengths) != 1:
+        raise ShapeError("autograd.batch-lengths", lengths=", ".join(map(str, sorted(lengths))))
+    rows: list[list[Tensor]] = [[] for _ in parameters]
+    for n in range(lengths.pop()):
+        with enable_grad():
+            value = _call(loss, [t[n : n + 1] for t in tensors])
+        for row, p, g in zip(rows, parameters, grad(value, list(parameters), allow_unused=True), strict=True):
+            row.append(wrap(np.zeros_like(p.data)) if g is None else g)
+    with no_grad():
+        return [stack(row) for row in rows]
+
+
+def _backward_method(self: Tensor, gradient: Any = None, create_graph: bool = False, inputs: Any = None) -> None:
+    backward(self, gradient, create_graph=create_graph, inputs=inputs)
+
+
+_backward_method.__doc__ = backward.__doc__
+Tensor.backward = _backward_method  # type: ignore[attr-defined]

@@ -1,0 +1,424 @@
+"""The Tensor: an array and how it came to be. It holds no mathematics: its operators and methods are the functions of `ops`,
+attached by `ops/_methods.py`. `apply` is the one door through which every operation runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pellucid._typing import Array, DType, Shape
+from pellucid.core.context import default_dtype, state
+from pellucid.core.op import NONE, Op
+from pellucid.core.spec import spec_of
+from pellucid.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    GradientError,
+    PellucidError,
+    ShapeError,
+)
+
+_clock = count(1).__next__
+
+
+class Tensor:
+    """An n-dimensional array that remembers how it was computed.
+
+    Parameters
+        data : Tensor, array or nested lists of numbers. Python floats become float32 (`set_default_dtype`), whole numbers int64;
+            a NumPy array keeps its dtype. Arrays are shared, not copied.
+        dtype : dtype of the result, or None to follow the rule above.
+        requires_grad : whether `backward` shall fill `.grad`; floats only.
+    Raises
+        DTypeError: the data are not numbers, or requires_grad with a dtype that has no gradient.
+        ShapeError: nested lists of unequal lengths.
+    Examples
+        >>> import pellucid as pl
+        >>> x = pl.Tensor([[1, 2, 3], [4, 5, 6]])
+        >>> (x + 10).tolist()
+        [[11, 12, 13], [14, 15, 16]]
+    """
+
+    data: Array
+    grad: Tensor | None = None
+    requires_grad: bool = False
+    name: str | None = None
+    # (op, inputs, attrs) of the operation that made it; None for a leaf.
+    _source: tuple[Op, list[Any], dict[str, Any]] | None = None
+    # When it was made and when it was last changed in place, on one clock: a change after a use is an error in backward.
+    _made: int = 0
+    _changed: int = 0
+    # The op without a gradient at which a differentiable history ended.
+    _cut: Op | None = None
+    _retains_grad: bool = False
+    # The composite operation whose result it is: how softmax before a cross-entropy is found.
+    _scope: str | None = None
+    # Set by an optimizer's step: the gradient has been used, and the next backward starts afresh.
+    _grad_used: bool = False
+
+    if TYPE_CHECKING:
+        # Attached by ops/_methods.py; declared here for type checkers.
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __iadd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __isub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __imul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __itruediv__(self, other: Any) -> Tensor: ...
+        def __floordiv__(self, other: Any) -> Tensor: ...
+        def __rfloordiv__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __rmod__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __rand__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __ror__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __rxor__(self, other: Any) -> Tensor: ...
+        def __lshift__(self, other: Any) -> Tensor: ...
+        def __rshift__(self, other: Any) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def __eq__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __neg__(self) -> Tensor: ...
+        def __pos__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def backward(self, gradient: Any = None, create_graph: bool = False, inputs: Any = None) -> None: ...
+
+        T: Tensor
+        mT: Tensor
+
+        # Methods named as the functions of pellucid: x.sum(axis) is sum(x, axis).
+        def __getattr__(self, name: str) -> Callable[..., Any]: ...
+
+    # NumPy leaves operators between an array and a Tensor to the Tensor.
+    __array_priority__ = 1000
+
+    def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
+        self.data = to_array(data, dtype)
+        if requires_grad:
+            self.requires_grad_()
+
+    @property
+    def shape(self) -> Shape:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    @property
+    def nbytes(self) -> int:
+        return self.data.nbytes
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was given rather than computed: only leaves receive `.grad` without being asked."""
+        return self._source is None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask for (or no longer ask for) a gradient in `.grad`; returns self.
+
+        Raises
+            DTypeError: the dtype is not a float.
+            GradientError: the tensor was computed from others, which ask for gradients.
+        """
+        if requires_grad and self.data.dtype.kind != "f":
+            raise DTypeError("core.grad-dtype", dtype=self.data.dtype)
+        if not requires_grad and self._source is not None:
+            raise GradientError("core.not-a-leaf", op=self._source[0].name)
+        self.requires_grad = requires_grad
+        return self
+
+    def retain_grad(self) -> Tensor:
+        """Ask `backward` to fill `.grad` of this computed tensor too; returns self."""
+        self._retains_grad = True
+        return self
+
+    def detach(self) -> Tensor:
+        """The same data without history: no gradient flows through the result."""
+        return wrap(self.data)
+
+    def numpy(self) -> Array:
+        """The values as a read-only NumPy view: no copy; copy it to write. History is left behind."""
+        self._read()
+        view = self.data.view()
+        view.flags.writeable = False
+        return view
+
+    def item(self) -> Any:
+        """The only element as a Python number.
+
+        Raises
+            ShapeError: there are more elements than one, or none.
+        """
+        self._read()
+        if self.data.size != 1:
+            raise ShapeError("core.one-element", shape=self.shape)
+        return self.data.item()
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        self._read()
+        return self.data.tolist()
+
+    def assign(self, value: Tensor) -> Tensor:
+        """Replace the values by those of `value`, of the same shape, outside of any gradient: how parameters, running statistics
+        and random keys change. Takes over the array. A recorded graph notes it as an update. Returns self.
+
+        Raises
+            ShapeError: the shapes differ.
+        """
+        if value.data.shape != self.data.shape:
+            raise ShapeError("core.assign", given=value.shape, expected=self.shape)
+        recorder = state.recorder
+        if recorder is not None:
+            recorder.assignment(self, value)
+        self.data = value.data if value.data.dtype == self.data.dtype else value.data.astype(self.data.dtype)
+        self._changed = _clock()
+        return self
+
+    def _become(self, new: Tensor) -> None:
+        """Take over the values and the history of `new`, which was computed from `_before_change()`: an in-place change."""
+        if state.recorder is not None:
+            state.recorder.assignment(self, new)
+        self.data = new.data
+        self.requires_grad, self._source = new.requires_grad, new._source
+        self._changed = self._made = _clock()
+
+    def _before_change(self) -> Tensor:
+        """What an in-place change computes from: this tensor as it was. Refused for a leaf that asks for a gradient."""
+        if state.grad and self.requires_grad and self._source is None:
+            raise GradientError("core.in-place-leaf", name=self.name or "tensor", shape=self.shape)
+        before = wrap(self.data)
+        before.requires_grad, before._source, before._made = self.requires_grad, self._source, self._made
+        if state.recorder is not None:
+            state.recorder.assignment(before, self)
+        return before
+
+    def _read(self) -> None:
+        """Python is about to see the values: a recorder must know, since the graph cannot follow."""
+        if state.recorder is not None:
+            state.recorder.value_read(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        self._read()
+        if copy:
+            return np.array(self.data, dtype=dtype)
+        if dtype is None or np.dtype(dtype) == self.data.dtype:
+            view = self.data.view()
+            view.flags.writeable = False
+            return view
+        if copy is False:
+            raise ValueError("a cast needs a copy")
+        return self.data.astype(dtype)
+
+    def __len__(self) -> int:
+        if self.data.ndim == 0:
+            raise ArgumentTypeError("core.zero-d", use="len()")
+        return self.data.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.data.ndim == 0:
+            raise ArgumentTypeError("core.zero-d", use="iteration")
+        for i in range(self.data.shape[0]):
+            yield self[i]  # type: ignore[index]
+
+    def __bool__(self) -> bool:
+        self._read()
+        if self.data.size != 1:
+            raise ArgumentError("core.truth", shape=self.shape)
+        return bool(self.data)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.data.dtype.kind not in "iu" or self.data.size != 1:
+            raise ArgumentTypeError("core.index", shape=self.shape, dtype=self.dtype)
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        body = np.array2string(self.data, separator=", ", prefix=f"{type(self).__name__}(")
+        notes = [] if self.data.dtype in (np.int64, np.bool_) else [f"dtype={self.data.dtype.name}"]
+        if self.requires_grad:
+            notes.append(f"op={self._source[0].name}" if self._source else "requires_grad=True")
+        return f"{type(self).__name__}({', '.join([body, *notes])})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, (type(self), self.data, self.requires_grad, self.name))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._source is not None:
+            raise GradientError("core.copy-history", op=self._source[0].name)
+        copy = _restore(type(self), self.data.copy(), self.requires_grad, self.name)
+        if self.grad is not None:
+            copy.grad = wrap(self.grad.data.copy())
+            copy._grad_used = self._grad_used
+        memo[id(self)] = copy
+        return copy
+
+
+def _restore(cls: type[Tensor], data: Array, requires_grad: bool, name: str | None) -> Tensor:
+    tensor = cls.__new__(cls)
+    tensor.data = data
+    if requires_grad:
+        tensor.requires_grad = True
+    if name is not None:
+        tensor.name = name
+    return tensor
+
+
+_new = object.__new__
+
+
+def wrap(array: Array) -> Tensor:
+    """A Tensor around an array as it is: no copy, no check, no history."""
+    tensor = _new(Tensor)
+    tensor.data = array
+    return tensor
+
+
+def to_array(data: Any, dtype: Any = None) -> Array:
+    """Anything numeric as an array: Tensors and arrays keep their dtype, Python floats take the default dtype.
+
+    Raises
+        ShapeError: nested lists of unequal lengths.
+        DTypeError: not numbers (strings, objects, complex numbers), or an unknown dtype.
+    """
+    if dtype is not None:
+        try:
+            dtype = np.dtype(dtype)
+        except TypeError:
+            raise DTypeError("core.unknown-dtype", dtype=repr(dtype)) from None
+    if isinstance(data, Tensor):
+        array = data.data
+    elif isinstance(data, np.ndarray):
+        array = data
+    else:
+        if isinstance(data, list | tuple) and any(isinstance(d, Tensor | list | tuple) for d in data):
+            data = _plain(data)
+        try:
+            array = np.asarray(data)
+        except ValueError:
+            raise ShapeError("core.ragged") from None
+        typed = hasattr(data, "dtype") or (isinstance(data, list | tuple) and _has_typed(data))
+        if array.dtype == np.float64 and not typed:
+            array = array.astype(default_dtype())
+    if array.dtype.kind not in "fiub":
+        raise DTypeError("core.not-numeric", dtype=array.dtype)
+    if type(array) is not np.ndarray:  # a matrix or a masked array has other rules of its own
+        if isinstance(array, np.ma.MaskedArray):
+            raise DTypeError("core.masked")
+        array = np.asarray(array)
+    if dtype is not None and array.dtype != dtype:
+        if dtype.kind not in "fiub":
+            raise DTypeError("core.not-numeric", dtype=dtype)
+        array = array.astype(dtype)
+    return array
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, Tensor):
+        return data.data
+    return [_plain(d) for d in data] if isinstance(data, list | tuple) else data
+
+
+def _has_typed(data: Any) -> bool:
+    first = data
+    while isinstance(first, list | tuple) and first:
+        first = first[0]
+    return isinstance(first, np.ndarray | np.generic)
+
+
+def as_tensor(data: Any, dtype: Any = None) -> Tensor:
+    """`data` as a Tensor: itself if it is one (and has the dtype), else a new one around `to_array(data, dtype)`."""
+    if isinstance(data, Tensor) and (dtype is None or data.data.dtype == dtype):
+        return data
+    return wrap(to_array(data, dtype))
+
+
+_NUMBERS = (float, int, bool)
+
+
+def apply(op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Tensor:
+    """Run one operation: its value by NumPy, and, where a gradient is asked for, the memory of how it came to be.
+
+    `inputs` holds Tensors and Python numbers; anything else is turned into a Tensor in place. It becomes the result's history, so the
+    caller gives it away.
+    """
+    arrays = []
+    track = False
+    for i, x in enumerate(inputs):
+        if isinstance(x, Tensor):
+            arrays.append(x.data)
+            if x.requires_grad:
+                track = True
+        elif type(x) in _NUMBERS:
+            arrays.append(x)
+        elif isinstance(x, np.generic):
+            inputs[i] = x = x.item()
+            arrays.append(x)
+        else:
+            inputs[i] = x = wrap(to_array(x))
+            arrays.append(x.data)
+    try:
+        value = op.value(*arrays, **attrs)
+    except PellucidError:
+        raise
+    except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as problem:
+        # The shape rule knows what fits, and says it clearly; NumPy's own words are the last resort.
+        op.spec(*map(spec_of, inputs), **attrs)
+        shapes = ", ".join(str(spec_of(x)) for x in inputs)
+        raise ArgumentError("core.op-failed", op=op.name, inputs=shapes, problem=str(problem)) from problem
+    tensor = _new(Tensor)
+    tensor.data = value if type(value) is np.ndarray else np.asarray(value)
+    if track and state.grad:
+        if type(op.vjp) is NONE:
+            tensor._cut = op
+        elif tensor.data.dtype.kind == "f":
+            tensor.requires_grad = True
+            tensor._source = (op, inputs, attrs)
+            tensor._made = _clock()
+    if state.recorder is not None:
+        state.recorder.operation(op, inputs, attrs, tensor)
+    return tensor

@@ -1,0 +1,117 @@
+"""Paths come in; checked paths, whole files and checksums leave. Called by the readers of data files and downloads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from pellucid.core.check import shown
+from pellucid.errors import ArgumentTypeError, FileFormatError, MissingFileError
+
+GZIP_MAGIC = b"\x1f\x8b"
+
+DEFLATE_RATIO = 1032
+"""Deflate cannot expand data by more than this factor, so that a compressed file bounds what it may hold."""
+
+
+def as_path(name: str, value: Any) -> Path:
+    """`value` as a path, "~" filled in."""
+    if not isinstance(value, str | os.PathLike):
+        raise ArgumentTypeError("core.type", name=name, value=shown(value), type=type(value).__name__, expected="path")
+    return Path(value).expanduser()
+
+
+def existing_file(name: str, value: Any) -> Path:
+    """`value` as the path of a file that is there."""
+    path = as_path(name, value)
+    if not path.is_file():
+        raise MissingFileError("data.missing-file", path=str(path))
+    return path
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: `PELLUCID_CACHE`, else the platform's cache folder for pellucid."""
+    import sys
+
+    chosen = os.environ.get("PELLUCID_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA")
+        return (Path(base) if base else Path.home() / "AppData" / "Local") / "pellucid" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "pellucid"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "pellucid"
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether a file begins as gzip does."""
+    with path.open("rb") as file:
+        return file.read(2) == GZIP_MAGIC
+
+
+def open_plain(path: Path) -> IO[bytes]:
+    """The file's bytes, decompressed where it is gzip; a `.gz` name on other bytes is refused."""
+    import gzip
+
+    if is_gzip(path):
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+    if path.suffix == ".gz":
+        with path.open("rb") as file:
+            raise FileFormatError("data.not-gzip", path=str(path), start=file.read(4).hex(" "))
+    return path.open("rb")
+
+
+def digest(path: Path, limit_bytes: int) -> str | None:
+    """SHA-256 of the decompressed bytes, in hexadecimal; None if there are more than `limit_bytes`.
+
+    Raises
+        FileFormatError: damaged gzip.
+    """
+    import gzip
+    import hashlib
+    import zlib
+
+    result, done = hashlib.sha256(), 0
+    try:
+        with open_plain(path) as file:
+            for block in _blocks(file):
+                done += len(block)
+                if done > limit_bytes:
+                    return None
+                result.update(block)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as problem:
+        raise FileFormatError("data.gzip-damaged", path=str(path), problem=str(problem)) from None
+    return result.hexdigest()
+
+
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    while block := file.read(1 << 18):
+        yield block
+
+
+def write_whole(path: Path, parts: list[Any]) -> None:
+    """Write the parts one after another so that the file is there whole or not at all; gzip if its name ends in .gz."""
+    import gzip
+    import tempfile
+
+    handle, temporary = tempfile.mkstemp(prefix=path.name + ".", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if path.suffix == ".gz":
+                # No name and no time inside, so that equal data are equal files.
+                with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
+                    for part in parts:
+                        packed.write(part)
+            else:
+                for part in parts:
+                    file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

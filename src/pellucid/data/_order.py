@@ -1,0 +1,34 @@
+"""A seed and a counter come in; a permutation of rows or a generator leaves. Called by the loader, the splits and the
+synthetic sets.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid._typing import Array
+
+SEED_LIMIT = 2**64 - 1
+
+# Second words of the key; epochs count up from 0 and never reach them, so that no draw repeats an epoch's shuffle.
+SPLIT = 2**63
+FOLDS = 2**63 + 1
+SYNTHETIC = 2**63 + 2
+
+
+def _philox(seed: int, stream: int) -> np.random.Philox:
+    return np.random.Philox(key=np.array([seed, stream], dtype=np.uint64))
+
+
+def permutation(num_rows: int, seed: int, stream: int) -> Array:
+    """The order of `num_rows` rows that belongs to the Philox key (seed, stream), shape (num_rows,), int64.
+
+    The rows are sorted by one raw 64-bit word each. Raw words are fixed by the Philox algorithm, whereas
+    `Generator.permutation` may change between versions of NumPy, and a resumed run must not.
+    """
+    return np.argsort(_philox(seed, stream).random_raw(num_rows), kind="stable").astype(np.int64, copy=False)
+
+
+def generator(seed: int, stream: int) -> np.random.Generator:
+    """NumPy's Generator on the Philox key (seed, stream)."""
+    return np.random.Generator(_philox(seed, stream))

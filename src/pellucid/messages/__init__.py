@@ -1,0 +1,1 @@
+"""The catalogue's TOML files; read by `pellucid._text`."""

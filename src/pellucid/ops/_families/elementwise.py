@@ -1,0 +1,202 @@
+"""Elementwise operations, declared as a scalar body that takes a maths handler `m`, and the gradient.
+
+From the body come the eager value (m = NumPy), the formula and the counted work (m = symbols), and later the fused kernel. The shape
+rule is NumPy's broadcasting; gradients are summed back to the shape of their input. dtypes: whole numbers meet floats at the float's
+dtype, and a function that only makes sense in floats turns whole numbers into the default float first.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from pellucid._typing import Array, DType, Shape
+from pellucid.core.context import default_dtype
+from pellucid.core.op import NONE, REGISTRY, Cost, Op, register
+from pellucid.core.spec import Spec
+from pellucid.core.tensor import Tensor, apply
+from pellucid.errors import DTypeError, ShapeError
+from pellucid.ops._families.calls import public
+from pellucid.ops._families.maths import NUMPY, SYMBOLS, formula_of, variable, work_of
+
+Kind: TypeAlias = Literal["same", "float", "bool"]
+
+_SUFFIX = {float: "f", int: "i", bool: "b"}
+
+
+def elementwise(
+    *,
+    vjp: Any,
+    onnx: str | Callable[..., Any] | NONE,
+    kind: Kind = "same",
+    name: str | None = None,
+    accepts: str = "fiub",
+    value: Callable[..., Array] | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
+    """Declare an elementwise operation.
+
+    Parameters
+        vjp : a function (g, y, *inputs, **attrs) -> Tensor for one input; a tuple of them for several, None for an
+            input without a gradient; or NONE(why).
+        onnx : the ONNX operator's name, a function that builds it, or NONE(why).
+        kind : "same": the result has the inputs' common dtype; "float": whole numbers become floats first; "bool": comparisons.
+        accepts : the dtype kinds it takes (f float, i and u whole numbers, b boolean).
+        value : a faster way to the same eager value as the body's, if there is one.
+    """
+
+    def declare(body: Callable[..., Any]) -> Callable[..., Tensor]:
+        parameters = list(inspect.signature(body).parameters.values())[1:]
+        names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        attrs = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        op_name = name or body.__name__.rstrip("_")
+
+        def spec(*specs: Spec, **kw: Any) -> Spec:
+            dtype = result_dtype([(s.dtype, s.weak) for s in specs], kind)
+            if any(s.dtype.kind not in accepts for s in specs):
+                raise DTypeError("ops.dtype", op=op_name, dtypes=", ".join(s.dtype.name for s in specs))
+            return Spec(broadcast_shapes(op_name, names, [s.shape for s in specs]), dtype)
+
+        def expression(**kw: Any) -> Any:
+            return body(SYMBOLS, *map(variable, names), **kw)
+
+        def cost(specs: list[Spec], out: Spec, kw: dict[str, Any]) -> Cost:
+            plain, special = work_of(expression(**kw))
+            return Cost(0, plain * out.size, special * out.size)
+
+        def formula(specs: list[Spec] | None = None, kw: dict[str, Any] | None = None) -> str:
+            return "y = " + formula_of(expression(**(kw or attrs)))
+
+        op = register(
+            Op(
+                name=op_name,
+                family="elementwise",
+                value=value or _value(body, len(names), kind, accepts, spec),
+                spec=spec,
+                vjp=vjp if type(vjp) is NONE else _vjp(vjp),
+                cost=cost,
+                formula=formula,
+                kernel=body,
+                onnx=onnx,
+                attrs=attrs,
+                doc=inspect.getdoc(body) or "",
+            )
+        )
+        return public(op, body, names, attrs)
+
+    return declare
+
+
+def _value(
+    body: Callable[..., Any], arity: int, kind: Kind, accepts: str, spec: Callable[..., Spec]
+) -> Callable[..., Array]:
+    """The body over NumPy, with the dtype rule in front; equal float dtypes, the usual case, go straight through."""
+    check = accepts != "fiub"
+
+    def prepared(arrays: tuple[Any, ...]) -> list[Any]:
+        dtypes = [(a.dtype, False) if isinstance(a, np.ndarray) else (_weak(a), True) for a in arrays]
+        if check:
+            spec(*(Spec(np.shape(a), d, w) for a, (d, w) in zip(arrays, dtypes, strict=True)))
+        common = common_dtype(dtypes)
+        if kind == "float" and common.kind != "f":
+            common = default_dtype()
+        return [np.asarray(a, common) if isinstance(a, np.ndarray) else common.type(a) for a in arrays]
+
+    if arity == 1:
+
+        def unary(a: Any, **kw: Any) -> Any:
+            if type(a) is np.ndarray and a.dtype.kind == "f":
+                return body(NUMPY, a, **kw)
+            return body(NUMPY, *prepared((a,)), **kw)
+
+        return unary
+
+    if arity == 2:
+
+        def binary(a: Any, b: Any, **kw: Any) -> Any:
+            if type(a) is np.ndarray and a.dtype.kind == "f":
+                if type(b) is np.ndarray:
+                    if a.dtype is b.dtype:
+                        return body(NUMPY, a, b, **kw)
+                else:
+                    return body(NUMPY, a, b, **kw)
+            elif type(b) is np.ndarray and b.dtype.kind == "f" and type(a) is not np.ndarray:
+                return body(NUMPY, a, b, **kw)
+            return body(NUMPY, *prepared((a, b)), **kw)
+
+        return binary
+
+    def several(*arrays: Any, **kw: Any) -> Any:
+        return body(NUMPY, *prepared(arrays), **kw)
+
+    return several
+
+
+def _vjp(rules: Any) -> Callable[..., Tensor | None]:
+    functions = rules if isinstance(rules, tuple) else (rules,)
+
+    def vjp(i: int, g: Tensor, y: Tensor, xs: list[Any], attrs: dict[str, Any]) -> Tensor | None:
+        rule = functions[i]
+        if rule is None:
+            return None
+        return fit(rule(g, y, *xs, **attrs), xs[i])
+
+    return vjp
+
+
+def fit(g: Tensor, x: Tensor) -> Tensor:
+    """A gradient brought to the shape and dtype of its input: what broadcasting spread is summed."""
+    if g.data.shape != x.data.shape:
+        g = apply(REGISTRY["sum_to"], [g], {"shape": x.data.shape})
+    if g.data.dtype is not x.data.dtype and g.data.dtype != x.data.dtype:
+        g = apply(REGISTRY["cast"], [g], {"dtype": x.data.dtype.name})
+    return g
+
+
+def _weak(value: Any) -> DType:
+    return np.dtype(bool) if isinstance(value, bool) else np.dtype(int) if isinstance(value, int) else default_dtype()
+
+
+def common_dtype(dtypes: list[tuple[DType, bool]]) -> DType:
+    """The dtype at which values meet: floats win over whole numbers, whole numbers over booleans; inside a kind the wider wins; a
+    Python number takes the dtype of what it meets unless its kind is the higher one (int array + 0.5 -> default float)."""
+    strong = [d for d, weak in dtypes if not weak] or [d for d, _ in dtypes]
+    rank = max("buif".index(d.kind) if d.kind in "buif" else 4 for d in strong)
+    top = [d for d in strong if d.kind == "f"] if rank == 3 else strong
+    common = np.result_type(*top)
+    weakest = max(("buif".index(d.kind) for d, weak in dtypes if weak), default=0)
+    if weakest > rank and not (common.kind in "iu" and weakest == 2):
+        common = default_dtype() if weakest == 3 else np.dtype(np.int64)
+    if common.kind == "f" and rank < 3 and weakest < 3:
+        # NumPy meets uint64 and int64 at float64: a silent loss of exactness.
+        raise DTypeError("ops.dtype-mix", dtypes=", ".join(d.name for d in strong))
+    return common
+
+
+def result_dtype(dtypes: list[tuple[DType, bool]], kind: Kind) -> DType:
+    """The dtype of a result by its kind."""
+    if kind == "bool":
+        return np.dtype(bool)
+    common = common_dtype(dtypes)
+    return default_dtype() if kind == "float" and common.kind != "f" else common
+
+
+def broadcast_shapes(op: str, names: list[str], shapes: list[Shape]) -> Shape:
+    """The common shape of inputs under broadcasting.
+
+    Raises
+        ShapeError: an axis has two lengths, neither of them 1.
+    """
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        pass
+    given = ", ".join(f"{n} {s}" for n, s in zip(names, shapes, strict=False))
+    ndim = max(map(len, shapes))
+    for axis in range(1, ndim + 1):
+        lengths = sorted({s[-axis] for s in shapes if len(s) >= axis and s[-axis] != 1})
+        if len(lengths) > 1:
+            raise ShapeError("ops.broadcast", op=op, given=given, axis=-axis, lengths=" ≠ ".join(map(str, lengths)))
+    raise ShapeError("ops.broadcast", op=op, given=given, axis="?", lengths="?")

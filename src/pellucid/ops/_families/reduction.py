@@ -1,0 +1,154 @@
+"""Reductions: operations that combine the elements along some axes. Declared by the NumPy value and the gradient; derived are the shape
+rule over any axes with keepdims, the counted work and the formula.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+from pellucid._typing import Array, Axis, DType, Shape
+from pellucid.core.context import default_dtype
+from pellucid.core.op import NONE, Cost, Op, register
+from pellucid.core.spec import Spec
+from pellucid.core.tensor import Tensor, apply
+from pellucid.errors import ArgumentTypeError, IndexRangeError, ShapeError
+from pellucid.ops._families.calls import documented
+
+Kind = Literal["same", "sum", "float", "bool", "index"]
+
+
+def normalize_axes(op: str, axis: Axis, ndim: int) -> tuple[int, ...]:
+    """Axes as sorted non-negative numbers; None is all of them.
+
+    Raises
+        IndexRangeError: an axis does not exist.
+        ArgumentTypeError: an axis is not a whole number.
+        ShapeError: an axis is named twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, list | tuple) else (axis,)
+    result = []
+    for a in axes:
+        if isinstance(a, bool) or not hasattr(a, "__index__"):
+            raise ArgumentTypeError("ops.axis-type", op=op, axis=repr(axis))
+        number = int(a.__index__())
+        if not -ndim <= number < ndim:
+            raise IndexRangeError("ops.axis", op=op, axis=number, ndim=ndim, low=-ndim, high=ndim - 1)
+        result.append(number % ndim)
+    if len(set(result)) != len(result):
+        raise ShapeError("ops.axis-twice", op=op, axis=tuple(int(a) for a in axes))
+    return tuple(sorted(result))
+
+
+def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
+    """The shape that is left."""
+    if keepdims:
+        return tuple(1 if i in axes else n for i, n in enumerate(shape))
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+def reduction(
+    *,
+    vjp: Callable[..., Tensor] | NONE,
+    onnx: str | Callable[..., Any] | NONE,
+    combine: tuple[str, Any],
+    formula: str,
+    kind: Kind = "same",
+    identity: bool = True,
+    work: tuple[int, int] = (1, 0),
+) -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
+    """Declare a reduction over axes.
+
+    Parameters
+        vjp : (g, y, x) -> Tensor with g and y keeping the reduced axes at length 1; or NONE(why).
+        combine : name of the combining operation and its identity: what the kernel starts from.
+        formula : the mathematics, with {axes} for the reduced axes.
+        kind : dtype of the result: "same"; "sum" (booleans count as int64); "float"; "bool"; "index" (int64).
+        identity : whether an empty set of elements has a result.
+        work : plain and special operations for one element.
+    """
+
+    def declare(function: Callable[..., Array]) -> Callable[..., Tensor]:
+        name = function.__name__.rstrip("_")
+
+        def spec(x: Spec, *, axis: tuple[int, ...], keepdims: bool) -> Spec:
+            if not identity and any(x.shape[a] == 0 for a in axis):
+                raise ShapeError("ops.reduce-empty", op=name, shape=x.shape)
+            return Spec(reduced_shape(x.shape, axis, keepdims), _dtype(x.dtype, kind))
+
+        def value(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Array:
+            if type(x) is not np.ndarray:
+                x = np.asarray(x)
+            if x.size == 0 and not identity:
+                spec(Spec(x.shape, x.dtype), axis=axis, keepdims=keepdims)
+            if kind == "float" and x.dtype.kind != "f":
+                x = x.astype(default_dtype())
+            return function(x, axis, keepdims)
+
+        def rule(i: int, g: Tensor, y: Tensor, xs: list[Any], attrs: dict[str, Any]) -> Tensor:
+            x = xs[0]
+            if not attrs["keepdims"] and x.data.ndim and attrs["axis"]:
+                kept = reduced_shape(x.data.shape, attrs["axis"], True)
+                g, y = (apply(_reshape(), [t], {"shape": kept}) for t in (g, y))
+            return vjp(g, y, x)  # type: ignore[operator]
+
+        def cost(specs: list[Spec], out: Spec, attrs: dict[str, Any]) -> Cost:
+            plain, special = work
+            # n elements are combined by n - 1 operations.
+            return Cost(
+                0, plain * specs[0].size - (out.size if (plain, special) == (1, 0) else 0), special * specs[0].size
+            )
+
+        def written(specs: list[Spec] | None = None, attrs: dict[str, Any] | None = None) -> str:
+            return formula.format(axes="axis" if attrs is None else ",".join(map(str, attrs["axis"])))
+
+        op = register(
+            Op(
+                name=name,
+                family="reduction",
+                value=value,
+                spec=spec,
+                vjp=vjp if type(vjp) is NONE else rule,
+                cost=cost,
+                formula=written,
+                kernel=combine,
+                onnx=onnx,
+                attrs={"axis": None, "keepdims": False},
+                doc=inspect.getdoc(function) or "",
+            )
+        )
+
+        def call(x: Any, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
+            ndim = x.data.ndim if isinstance(x, Tensor) else np.ndim(x)
+            return apply(op, [x], {"axis": normalize_axes(name, axis, ndim), "keepdims": bool(keepdims)})
+
+        call.__name__ = call.__qualname__ = name
+        call.__module__ = function.__module__
+        call.__doc__ = documented(op.doc, op.formula())
+        call.op = op  # type: ignore[attr-defined]
+        return call
+
+    return declare
+
+
+def _dtype(dtype: DType, kind: Kind) -> DType:
+    if kind == "bool":
+        return np.dtype(bool)
+    if kind == "index" or (kind == "sum" and dtype.kind in "bi"):
+        return np.dtype(np.int64)
+    if kind == "sum" and dtype.kind == "u":
+        return np.dtype(np.uint64)
+    if kind == "float" and dtype.kind != "f":
+        return default_dtype()
+    return dtype
+
+
+def _reshape() -> Op:
+    from pellucid.core.op import REGISTRY
+
+    return REGISTRY["reshape"]

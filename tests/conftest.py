@@ -1,0 +1,26 @@
+"""What every test shares: English messages, figures without a screen, one hypothesis profile, a folder of public data.
+
+`PELLUCID_DATA` names a folder that holds MNIST and other public sets; tests that take the `data_folder` fixture are
+skipped, saying so, where it is not set.
+"""
+
+import os
+from pathlib import Path
+
+os.environ["PELLUCID_LANG"] = "en"
+os.environ["MPLBACKEND"] = "Agg"
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("pellucid", max_examples=30, deadline=None, derandomize=True)
+settings.load_profile("pellucid")
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of public data sets that PELLUCID_DATA names."""
+    folder = os.environ.get("PELLUCID_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("PELLUCID_DATA names no folder of public data sets")
+    return Path(folder)
