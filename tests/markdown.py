@@ -51,9 +51,10 @@ def run(path: Path) -> int:
         else:
             test = doctest.DocTestParser().get_doctest(block.code, namespace, path.name, str(path), block.line - 1)
             test.globs = namespace
-            doctest.DebugRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE).run(
-                test, clear_globs=False
-            )
+            runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+            report: list[str] = []
+            runner.run(test, out=report.append, clear_globs=False)
+            assert runner.failures == 0, "".join(report)
     return len(page)
 
 

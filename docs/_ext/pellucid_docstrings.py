@@ -28,6 +28,9 @@ PROSE = {
 EXAMPLES = {"Examples", "Example"}
 HEADINGS = ENTRIES | TYPED | PROSE | EXAMPLES
 
+# The line that an operation prints of itself; a docstring of nothing else has lost its indentation.
+FORMULA = re.compile(r"y(\[[^]]*\]|_\S+)? = \S")
+
 Lines = list[str]
 
 
@@ -89,6 +92,9 @@ def paragraphs(body: Lines) -> Lines:
             out.append(f"{'-' if marker in '-*' else marker} {escaped(' '.join(item))}")
             if i < len(body) and body[i].strip() and not re.match(r"(- |\* |\d+\. )", body[i]):
                 out.append("")
+        elif FORMULA.match(line):
+            out += ["", "::", "", "    " + line.strip(), ""]
+            i += 1
         else:
             out.append(escaped(line.strip()))
             i += 1

@@ -57,7 +57,8 @@ def _propagate(
     gradients: dict[int, Tensor] = {}
     tensors: dict[int, Tensor] = {}
     for output, seed in zip(outputs, seeds, strict=True):
-        _accumulate(gradients, output, seed)
+        before = gradients.get(id(output))
+        gradients[id(output)] = seed if before is None else add(before, seed)
         tensors[id(output)] = output
     for tensor in history:
         key = id(tensor)
@@ -68,20 +69,19 @@ def _propagate(
             del gradients[key]
         op, xs, attrs = tensor._source  # type: ignore[misc]
         for i, x in enumerate(xs):
-            if not isinstance(x, Tensor) or not x.requires_grad or (useful is not None and id(x) not in useful):
+            if not isinstance(x, Tensor) or not x.requires_grad:
+                continue
+            key = id(x)
+            if useful is not None and key not in useful:
                 continue
             if x._changed > tensor._made:
                 raise GradientError("autograd.changed", op=op.name, name=x.name or f"input {i}", shape=x.shape)
             gi = op.vjp(i, g, tensor, xs, attrs)  # type: ignore[operator]
             if gi is not None:
-                _accumulate(gradients, x, gi)
-                tensors[id(x)] = x
+                before = gradients.get(key)
+                gradients[key] = gi if before is None else add(before, gi)
+                tensors[key] = x
     return gradients, tensors
-
-
-def _accumulate(gradients: dict[int, Tensor], tensor: Tensor, g: Tensor) -> None:
-    before = gradients.get(id(tensor))
-    gradients[id(tensor)] = g if before is None else add(before, g)
 
 
 def _check_output(output: Tensor, gradient: Any) -> Tensor:

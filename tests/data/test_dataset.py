@@ -200,6 +200,10 @@ def test_text_says_where_and_for_labels_how() -> None:
         "  expected: numbers\n"
         "  fix:      y, class_names = pellucid.data.encode_labels(y)"
     )
+    assert pd.as_dataset(X, pd.encode_labels(["cat", "dog", "cat"])[0]).num_classes == 2
+    with pytest.raises(DTypeError) as error:
+        pd.as_dataset(X, ["cat", 3, 4])
+    assert error.value.fix == ""
 
 
 def test_objects() -> None:

@@ -57,5 +57,7 @@ def test_refusals() -> None:
         encode_labels([["a"], ["b"]])
     with pytest.raises(ShapeError):
         encode_labels([[1], [2, 3]])
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="1j"):
         encode_labels([1j])
+    with pytest.raises(DataError, match=r"b'.xff' at row 1"):
+        encode_labels(np.array([b"a", b"\xff"]))

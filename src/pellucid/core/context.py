@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import ContextDecorator, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,18 +16,32 @@ if TYPE_CHECKING:
     from pellucid.core.tensor import Tensor
 
 
-class Recorder(Protocol):
-    """What `apply`, `composite` and `Tensor.assign` tell whoever records a graph."""
+class Recorder:
+    """What operations and Tensors tell whoever follows them; a recorder overrides what it listens to."""
 
-    def operation(self, op: Op, inputs: list[Any], attrs: dict[str, Any], output: Tensor) -> None: ...
+    def operation(self, op: Op, inputs: list[Any], attrs: dict[str, Any], output: Tensor) -> None:
+        """An operation has run."""
 
-    def assignment(self, target: Tensor, value: Tensor) -> None: ...
+    def assignment(self, target: Tensor, value: Tensor) -> None:
+        """State (a parameter, a running statistic, a random key) is about to take over the values of `value`, of its dtype."""
 
-    def value_read(self, tensor: Tensor) -> None: ...
+    def change(self, target: Tensor, new: Tensor) -> None:
+        """`target` is about to become `new`, in place."""
 
-    def enter_scope(self, name: str) -> None: ...
+    def created(self, tensor: Tensor) -> None:
+        """A Tensor was made from data, not by an operation."""
 
-    def leave_scope(self) -> None: ...
+    def alias(self, new: Tensor, old: Tensor, detached: bool) -> None:
+        """`new` stands for the same value as `old`; detached if no gradient flows through it."""
+
+    def value_read(self, tensor: Tensor) -> None:
+        """Python is about to look at the values."""
+
+    def enter_scope(self, name: str) -> None:
+        """A layer, a composite or a named part begins."""
+
+    def leave_scope(self) -> None:
+        """It ends."""
 
 
 class _State(threading.local):
@@ -55,24 +69,32 @@ def set_default_dtype(dtype: Any) -> None:
     _default_dtype = np.dtype(dtype)
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+class _GradMode(ContextDecorator):
+    """Gradients on or off for a block, or, as a decorator, for a function; entered for every step, so kept light."""
+
+    tracked: bool
+
+    def __init__(self) -> None:
+        self.before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self.before.append(state.grad)
+        state.grad = self.tracked
+
+    def __exit__(self, *exc: object) -> None:
+        state.grad = self.before.pop()
+
+
+class no_grad(_GradMode):
     """Inside, results do not remember how they came to be: no gradient can flow through them."""
-    before, state.grad = state.grad, False
-    try:
-        yield
-    finally:
-        state.grad = before
+
+    tracked = False
 
 
-@contextmanager
-def enable_grad() -> Iterator[None]:
+class enable_grad(_GradMode):
     """Inside, gradients are tracked, even within `no_grad()`."""
-    before, state.grad = state.grad, True
-    try:
-        yield
-    finally:
-        state.grad = before
+
+    tracked = True
 
 
 def is_grad_enabled() -> bool:
@@ -80,19 +102,24 @@ def is_grad_enabled() -> bool:
     return state.grad
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
+class quiet:
     """Silence NumPy's floating-point warnings: inside a layer, a backward pass or an update, non-finite values are
     found and named by the loss's own check instead of printed from wherever they appear first."""
-    if state.quiet:
-        yield
-        return
-    state.quiet = True
-    try:
-        with np.errstate(all="ignore"):
-            yield
-    finally:
-        state.quiet = False
+
+    __slots__ = ("errstate",)
+
+    def __enter__(self) -> None:
+        if state.quiet:
+            self.errstate = None
+        else:
+            state.quiet = True
+            self.errstate = np.errstate(all="ignore")
+            self.errstate.__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        if self.errstate is not None:
+            state.quiet = False
+            self.errstate.__exit__(*exc)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ def seed(number: int) -> Tensor:
 def fold(key: Tensor, number: int) -> Tensor:
     """A new key from a key and a number (a layer, an epoch, a worker): distinct numbers give independent streams."""
     check("number", number, _SEED)
+    key._read()
     digest = hashlib.blake2b(key.data.astype("<u8").tobytes() + int(number).to_bytes(8, "little"), digest_size=16)
     return wrap(np.frombuffer(digest.digest(), "<u8").astype(np.uint64))
 
@@ -77,6 +78,7 @@ class Generator:
 
     def get_state(self) -> Array:
         """The state as an array, uint64 (2,): seed and number of draws so far."""
+        self.state._read()
         return self.state.data.copy()
 
     def set_state(self, value: Any) -> None:

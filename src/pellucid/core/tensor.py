@@ -12,7 +12,7 @@ import numpy as np
 
 from pellucid._typing import Array, DType, Shape
 from pellucid.core.context import default_dtype, state
-from pellucid.core.op import NONE, Op
+from pellucid.core.op import NONE, REGISTRY, Op
 from pellucid.core.spec import spec_of
 from pellucid.errors import (
     ArgumentError,
@@ -118,6 +118,8 @@ class Tensor:
         self.data = to_array(data, dtype)
         if requires_grad:
             self.requires_grad_()
+        if state.recorder is not None:
+            state.recorder.created(self)
 
     @property
     def shape(self) -> Shape:
@@ -165,7 +167,10 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same data without history: no gradient flows through the result."""
-        return wrap(self.data)
+        new = wrap(self.data)
+        if state.recorder is not None:
+            state.recorder.alias(new, self, detached=True)
+        return new
 
     def numpy(self) -> Array:
         """The values as a read-only NumPy view: no copy; copy it to write. History is left behind."""
@@ -201,6 +206,8 @@ class Tensor:
             raise ShapeError("core.assign", given=value.shape, expected=self.shape)
         recorder = state.recorder
         if recorder is not None:
+            if value.data.dtype != self.data.dtype:
+                value = apply(REGISTRY["cast"], [value], {"dtype": self.data.dtype.name})
             recorder.assignment(self, value)
         self.data = value.data if value.data.dtype == self.data.dtype else value.data.astype(self.data.dtype)
         self._changed = _clock()
@@ -209,7 +216,7 @@ class Tensor:
     def _become(self, new: Tensor) -> None:
         """Take over the values and the history of `new`, which was computed from `_before_change()`: an in-place change."""
         if state.recorder is not None:
-            state.recorder.assignment(self, new)
+            state.recorder.change(self, new)
         self.data = new.data
         self.requires_grad, self._source = new.requires_grad, new._source
         self._changed = self._made = _clock()
@@ -221,7 +228,7 @@ class Tensor:
         before = wrap(self.data)
         before.requires_grad, before._source, before._made = self.requires_grad, self._source, self._made
         if state.recorder is not None:
-            state.recorder.assignment(before, self)
+            state.recorder.alias(before, self, detached=False)
         return before
 
     def _read(self) -> None:
@@ -285,11 +292,13 @@ class Tensor:
         return f"{type(self).__name__}({', '.join([body, *notes])})"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        self._read()
         return (_restore, (type(self), self.data, self.requires_grad, self.name))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._source is not None:
             raise GradientError("core.copy-history", op=self._source[0].name)
+        self._read()
         copy = _restore(type(self), self.data.copy(), self.requires_grad, self.name)
         if self.grad is not None:
             copy.grad = wrap(self.grad.data.copy())
@@ -315,6 +324,8 @@ def wrap(array: Array) -> Tensor:
     """A Tensor around an array as it is: no copy, no check, no history."""
     tensor = _new(Tensor)
     tensor.data = array
+    if state.recorder is not None:
+        state.recorder.created(tensor)
     return tensor
 
 
@@ -342,7 +353,8 @@ def to_array(data: Any, dtype: Any = None) -> Array:
         except ValueError:
             raise ShapeError("core.ragged") from None
         typed = hasattr(data, "dtype") or (isinstance(data, list | tuple) and _has_typed(data))
-        if array.dtype == np.float64 and not typed:
+        # With a dtype asked for, Python floats go there directly: by way of float32 they would lose digits.
+        if dtype is None and array.dtype == np.float64 and not typed:
             array = array.astype(default_dtype())
     if array.dtype.kind not in "fiub":
         raise DTypeError("core.not-numeric", dtype=array.dtype)
@@ -353,12 +365,15 @@ def to_array(data: Any, dtype: Any = None) -> Array:
     if dtype is not None and array.dtype != dtype:
         if dtype.kind not in "fiub":
             raise DTypeError("core.not-numeric", dtype=dtype)
+        if isinstance(data, Tensor):
+            data._read()
         array = array.astype(dtype)
     return array
 
 
 def _plain(data: Any) -> Any:
     if isinstance(data, Tensor):
+        data._read()
         return data.data
     return [_plain(d) for d in data] if isinstance(data, list | tuple) else data
 
@@ -402,7 +417,7 @@ def apply(op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Tensor:
             inputs[i] = x = wrap(to_array(x))
             arrays.append(x.data)
     try:
-        value = op.value(*arrays, **attrs)
+        value = op.value(*arrays, **attrs) if attrs else op.value(*arrays)
     except PellucidError:
         raise
     except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as problem:
@@ -419,6 +434,7 @@ def apply(op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Tensor:
             tensor.requires_grad = True
             tensor._source = (op, inputs, attrs)
             tensor._made = _clock()
-    if state.recorder is not None:
-        state.recorder.operation(op, inputs, attrs, tensor)
+    recorder = state.recorder
+    if recorder is not None:
+        recorder.operation(op, inputs, attrs, tensor)
     return tensor

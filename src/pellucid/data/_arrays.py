@@ -4,6 +4,7 @@ names the row. Called by the data sets, the scalers and the splits.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,19 +16,27 @@ from pellucid.core.check import shown
 from pellucid.errors import DataError, DTypeError, ShapeError
 
 
-def place(index: tuple[int, ...]) -> str:
-    """Where an entry stands, in the reader's language; rows and columns count from 0."""
-    if len(index) == 1:
-        return text("data.place-row", row=index[0])
-    if len(index) == 2:
-        return text("data.place-column", row=index[0], column=index[1])
-    return text("data.place-index", row=index[0], index=index[1:])
+@dataclass(frozen=True)
+class Place:
+    """Where an entry stands; reads in the language of the reader. Rows and columns count from 0."""
+
+    index: tuple[int, ...]
+
+    def __str__(self) -> str:
+        row, *rest = self.index
+        if not rest:
+            return text("data.place-row", row=row)
+        if len(rest) == 1:
+            return text("data.place-column", row=row, column=rest[0])
+        return text("data.place-index", row=row, index=rest)
 
 
 def plain(value: Any) -> Any:
-    """A Tensor's array; anything else as it is. An array's own `.data` is a memoryview and does not count."""
+    """A Tensor's array; anything else as it is."""
+    if isinstance(value, np.ndarray):
+        return value
     inner = getattr(value, "data", None)
-    return inner if isinstance(inner, np.ndarray) and not isinstance(value, np.ndarray) else value
+    return inner if isinstance(inner, np.ndarray) else value
 
 
 def numbers(name: str, value: Any) -> Array:
@@ -42,7 +51,7 @@ def numbers(name: str, value: Any) -> Array:
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         mask = np.ma.getmaskarray(value)
         first = tuple(int(i) for i in np.argwhere(mask)[0])
-        raise DataError("data.masked", name=name, count=int(mask.sum()), total=mask.size, place=place(first))
+        raise DataError("data.masked", name=name, count=int(mask.sum()), total=mask.size, place=Place(first))
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError, OverflowError) as problem:
@@ -58,8 +67,9 @@ def numbers(name: str, value: Any) -> Array:
         # Lists that mix text and numbers arrive as text: name the first entry that is no number in disguise.
         index = next((i for i, v in np.ndenumerate(array) if not _reads_as_number(v)), (0,) * array.ndim)
         first_text = str(array[index]) if array.size else ""
-        encode = name if name.startswith("y") and array.ndim == 1 else None
-        raise DTypeError("data.text", name=name, value=repr(first_text), place=place(index), encode=encode)
+        all_text = isinstance(value, np.ndarray) or all(isinstance(v, str) for v in value)
+        encode = name if name.startswith("y") and array.ndim == 1 and all_text else None
+        raise DTypeError("data.text", name=name, value=repr(first_text), place=Place(index), encode=encode)
     key = "data.complex" if array.dtype.kind == "c" else "data.dtype"
     raise DTypeError(key, name=name, shape=array.shape, dtype=array.dtype)
 
@@ -77,7 +87,7 @@ def _numbers_in_objects(name: str, array: Array) -> Array:
     for index, value in np.ndenumerate(array):
         if not isinstance(value, bool | int | float | np.integer | np.floating | np.bool_):
             raise DTypeError(
-                "data.object", name=name, value=shown(value), type=type(value).__name__, place=place(index)
+                "data.object", name=name, value=shown(value), type=type(value).__name__, place=Place(index)
             )
     try:
         return array.astype(np.float64)
@@ -126,7 +136,7 @@ def require_finite(name: str, array: Array) -> None:
             count=int(bad.sum()),
             total=array.size,
             value=str(array[first]),
-            place=place(first),
+            place=Place(first),
         )
 
 
@@ -145,7 +155,7 @@ def cast(name: str, array: Array, dtype: npt.DTypeLike) -> Array:
             count=int(bad.sum()),
             total=array.size,
             value=str(array[first]),
-            place=place(first),
+            place=Place(first),
             limit=f"{np.finfo(wanted).max:.3g}",
         )
     return result

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid._text import text
-from pellucid.data._files import digest
+from pellucid.data._files import digest, is_gzip
 from pellucid.errors import DownloadError, FileFormatError
 
 _BLOCK_BYTES = 1 << 16
@@ -88,8 +88,14 @@ def _fetch_checked(url: str, path: Path, published: Published, timeout_s: float)
     resumed = path.stat().st_size > 0
     _fetch(url, path, published, timeout_s)
     try:
+        if not is_gzip(path):
+            with path.open("rb") as file:
+                raise FileFormatError("data.not-gzip", path=url, start=file.read(4).hex(" "))
         given_sum = digest(path, published.num_bytes)
-        problem = text("data.download-checksum", given_sum=given_sum, expected_sum=published.sha256)
+        if given_sum is None:
+            problem = text("data.download-long", limit_bytes=published.num_bytes)
+        else:
+            problem = text("data.download-checksum", given_sum=given_sum, expected_sum=published.sha256)
     except FileFormatError as damage:
         given_sum, problem = None, damage.what
     if given_sum == published.sha256:

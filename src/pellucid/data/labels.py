@@ -71,7 +71,9 @@ def label_values(name: str, y: Any) -> Array:
         raise ShapeError("data.label-axis", shape=values.shape)
     if len(values) == 0:
         raise DataError("data.empty", name=name, shape=values.shape)
-    if values.dtype.kind == "O":
+    if values.dtype.kind == "S":
+        values = np.array([_decoded(value) for value in values.tolist()], dtype=object)
+    if values.dtype.kind in "OT":
         kind = str if isinstance(values[0], str) else int
         for row, value in enumerate(values):
             if not isinstance(value, str if kind is str else int | np.integer | np.bool_):
@@ -83,10 +85,14 @@ def label_values(name: str, y: Any) -> Array:
             row = int(np.argmin(whole))
             raise DataError("data.label-dtype", row=row, value=str(values[row]), type=values.dtype.name)
         return values.astype(np.int64)
-    if values.dtype.kind == "S":
-        return np.char.decode(values, "utf-8")
-    if values.dtype.kind == "T":
-        return values.astype(str)
     if values.dtype.kind not in "biuU":
         raise DataError("data.label-dtype", row=0, value=str(values[0]), type=values.dtype.name)
     return values
+
+
+def _decoded(value: bytes) -> str | bytes:
+    """Text of UTF-8 bytes; other bytes as they are, to be refused with their row."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value

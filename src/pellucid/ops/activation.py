@@ -11,11 +11,17 @@ from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.ops._families.composite import composite
 from pellucid.ops._families.elementwise import elementwise
-from pellucid.ops.elementwise import exp, greater, where
+from pellucid.ops.elementwise import exp
 from pellucid.ops.reduce import logsumexp, max_, sum_
 
 
-@elementwise(onnx="Relu", vjp=lambda g, y, x: where(greater(y, 0), g, 0.0))
+@elementwise(onnx=NONE("Where of a comparison"), vjp=(lambda h, y, g, x: pass_positive(h, x), None))
+def pass_positive(m: Any, g: Any, x: Any) -> Any:
+    """g where x is positive, else 0: the gradient of relu."""
+    return m.where(x > 0, g, 0.0)
+
+
+@elementwise(onnx="Relu", vjp=lambda g, y, x: pass_positive(g, y))
 def relu(m: Any, x: Any) -> Any:
     """The input where it is positive, else 0; the gradient at 0 is 0."""
     return m.maximum(x, 0)

@@ -19,11 +19,15 @@ def asarray(data: Any, /, dtype: Any = None, copy: bool | None = None) -> Tensor
     if isinstance(data, Tensor) and not copy and (dtype is None or data.dtype == np.dtype(dtype)):
         return data
     array = to_array(data, dtype)
+    if copy and isinstance(data, Tensor):
+        data._read()
     return wrap(array.copy() if copy else array)
 
 
 def tensor(data: Any, /, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A Tensor with its own copy of the data, as torch.tensor makes one."""
+    if isinstance(data, Tensor):
+        data._read()
     return Tensor(to_array(data, dtype).copy(), requires_grad=requires_grad)
 
 

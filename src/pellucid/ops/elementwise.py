@@ -179,6 +179,16 @@ def logaddexp(m: Any, a: Any, b: Any) -> Any:
     return m.logaddexp(a, b)
 
 
+@elementwise(
+    onnx=NONE("Exp of a difference"),
+    kind="float",
+    vjp=(lambda g, y, x, top: g * y, lambda g, y, x, top: where(isinf(top), 0.0, -g * y)),
+)
+def exp_below(m: Any, x: Any, top: Any) -> Any:
+    """exp(x - top), an infinite top counting as 0: the share of x in a sum whose logarithm is top."""
+    return m.exp(x - m.where(m.isinf(top), 0.0, top))
+
+
 # Trigonometric and hyperbolic functions
 
 

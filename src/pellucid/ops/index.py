@@ -6,6 +6,7 @@ place in the template marked by `ARRAY`. `index` reads by a template; `index_add
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,18 @@ def _filled(template: tuple[Any, ...], arrays: tuple[Array, ...]) -> tuple[Any, 
 
 
 def _read_spec(x: Spec, *indices: Spec, template: tuple[Any, ...]) -> Spec:
-    probe = np.broadcast_to(np.empty((), x.dtype), x.shape)
-    zeros = tuple(np.zeros(s.shape, np.int64) for s in indices)
-    if any(n == 0 for n in x.shape) and zeros:
-        probe = np.broadcast_to(np.empty((), x.dtype), tuple(max(n, 1) for n in x.shape))
-    return Spec(probe[_filled(template, zeros)].shape, x.dtype)
+    def shape_of(shape: Shape, template: tuple[Any, ...]) -> Shape:
+        # Index arrays without elements: the result takes no memory, and their axes show as the one length of 0.
+        probe = np.broadcast_to(np.empty((), np.bool_), shape)
+        return probe[_filled(template, (np.zeros(0, np.int64),) * len(indices))].shape
+
+    shape = shape_of(x.shape, template)
+    if not indices:
+        return Spec(shape, x.dtype)
+    block = np.broadcast_shapes(*(s.shape for s in indices))
+    whole = tuple(slice(None) if isinstance(t, slice) else 0 if isinstance(t, int) else t for t in template)
+    place = shape_of(tuple(max(n, 1) for n in x.shape), whole).index(0)
+    return Spec(shape[:place] + block + shape[place + 1 :], x.dtype)
 
 
 def _read_vjp(i: int, g: Tensor, y: Tensor, xs: list[Any], template: tuple[Any, ...]) -> Tensor | None:
@@ -261,18 +269,21 @@ def _along_spec(x: Spec, indices: Spec, *, axis: int) -> Spec:
     return Spec(indices.shape, x.dtype)
 
 
-def _along(x: Array, indices: Array, axis: int) -> tuple[Any, ...]:
+def _along(indices: Array, axis: int) -> tuple[Any, ...]:
     """The full index of take_along_axis: the given indices on one axis, every position on the others."""
-    return tuple(
-        indices if a == axis else np.arange(n).reshape((1,) * a + (n,) + (1,) * (indices.ndim - a - 1))
-        for a, n in enumerate(indices.shape)
-    )
+    shape = indices.shape
+    return tuple(indices if a == axis else _positions(a, n, len(shape)) for a, n in enumerate(shape))
+
+
+@lru_cache(maxsize=256)
+def _positions(axis: int, length: int, ndim: int) -> Array:
+    return np.arange(length).reshape((1,) * axis + (length,) + (1,) * (ndim - axis - 1))
 
 
 @movement(
     spec=_along_spec,
     vjp=lambda i, g, y, xs, axis: (
-        apply(_scatter_add, [Tensor(np.zeros(xs[0].shape, g.dtype)), xs[1], g], {"axis": axis}) if i == 0 else None
+        apply(_place_along, [g, xs[1]], {"axis": axis, "shape": xs[0].data.shape}) if i == 0 else None
     ),
     onnx="GatherElements",
     formula="y[i, j] = x[i, indices[i, j]]",
@@ -281,7 +292,27 @@ def _along(x: Array, indices: Array, axis: int) -> tuple[Any, ...]:
 )
 def _take_along(x: Array, indices: Array, *, axis: int) -> Array:
     """One element for each index along an axis."""
-    return x[_along(x, indices, axis)]
+    return x[_along(indices, axis)]
+
+
+@movement(
+    spec=lambda g, indices, *, axis, shape: Spec(tuple(shape), g.dtype),
+    vjp=lambda i, g, y, xs, axis, shape: apply(_take_along, [g, xs[1]], {"axis": axis}) if i == 0 else None,
+    onnx=NONE("ScatterElements with addition into zeros"),
+    formula="y = 0, with y[i, indices[i, j]] += g[i, j]",
+    index=NONE("several elements may land on one place"),
+    attrs=("axis", "shape"),
+    adds=True,
+)
+def _place_along(g: Array, indices: Array, *, axis: int, shape: Shape) -> Array:
+    """Zeros of a shape with elements added at indices along an axis: the transpose of take_along."""
+    y = np.zeros(shape, g.dtype)
+    place = _along(indices, axis)
+    if indices.shape[axis] == 1:  # one index a line: no two land on the same place
+        y[place] = g
+    else:
+        np.add.at(y, place, g)
+    return y
 
 
 def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Tensor:
@@ -321,7 +352,7 @@ def _check_along(op: str, x: Tensor, indices: Tensor, axis: int) -> int:
 def _scatter_add(x: Array, indices: Array, src: Array, *, axis: int) -> Array:
     """The input with elements added at indices along an axis."""
     y = x.astype(src.dtype) if x.dtype.kind != "f" and src.dtype.kind == "f" else x.copy()
-    place = _along(y, indices, axis)
+    place = _along(indices, axis)
     if indices.shape[axis] == 1:  # one index a line: no two land on the same place
         y[place] += src
     else:

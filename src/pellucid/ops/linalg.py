@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -85,16 +86,22 @@ def matmul(a: Any, b: Any) -> Any:
 
 def _linear_formula(x: Shape, weight: Shape) -> str:
     """y[...,o] = Σ_k x[...,k]·w[o,k]"""
-    o, k, *lead = LETTERS
-    letters = "".join(lead[: len(x) - 1])
-    return f"{letters}{k},{o}{k}->{letters}{o}"
+    return _linear_text(len(x))
 
 
-def _linear_spec(x: Spec, weight: Spec) -> None:
+@cache
+def _linear_text(ndim: int) -> str:
+    o, k, lead = LETTERS[0], LETTERS[1], LETTERS[2 : ndim + 1]
+    return f"{lead}{k},{o}{k}->{lead}{o}"
+
+
+def _linear_spec(x: Spec, weight: Spec, bias: Spec | None = None) -> None:
     if x.ndim == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
         features = weight.shape[1] if weight.ndim == 2 else "?"
         got = x.shape[-1] if x.ndim else "()"
         raise ShapeError("ops.linear", x=x.shape, weight=weight.shape, features=features, got=got)
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ShapeError("ops.linear-bias", weight=weight.shape, bias=bias.shape, out=weight.shape[0])
 
 
 @contraction(
@@ -103,8 +110,13 @@ def _linear_spec(x: Spec, weight: Spec) -> None:
     onnx=NONE("MatMul with the transposed weight"),
     fast=lambda x, w: x @ w.T,
 )
-def matmul_transposed(x: Any, weight: Any) -> Any:
-    """Each row of x times the transposed weight (out, in): the product inside a fully connected layer."""
+def linear_map(x: Any, weight: Any) -> Any:
+    """Each row of x times the transposed weight (out, in): a fully connected layer without bias."""
+
+
+@contraction(formula=_linear_formula, spec=_linear_spec, onnx="Gemm", fast=lambda x, w: x @ w.T, bias=True)
+def affine_map(x: Any, weight: Any, bias: Any) -> Any:
+    """Each row of x times the transposed weight (out, in), plus a bias (out,): a fully connected layer."""
 
 
 def outer(a: Any, b: Any, /) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from pellucid.core.tensor import Tensor, apply, as_tensor
 from pellucid.errors import ShapeError
 from pellucid.ops._families.composite import composite
 from pellucid.ops._families.reduction import normalize_axes, reduction
-from pellucid.ops.elementwise import abs_, divide, equal, exp, isinf, power, sqrt, square, where
+from pellucid.ops.elementwise import abs_, divide, equal, exp_below, power, sqrt, square, where
 from pellucid.ops.shape import broadcast_to, cast, concatenate, flip, permute, reshape
 
 
@@ -24,7 +25,12 @@ def _spread(g: Tensor, x: Tensor) -> Tensor:
 
 
 @reduction(
-    vjp=lambda g, y, x: _spread(g, x), onnx="ReduceSum", combine=("add", 0), kind="sum", formula="y = Σ_{{{axes}}} x"
+    vjp=lambda g, y, x: _spread(g, x),
+    onnx="ReduceSum",
+    combine=("add", 0),
+    kind="sum",
+    formula="y = Σ_{{{axes}}} x",
+    uses_output=False,
 )
 def sum_(x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
     """Sum of the elements along axes; booleans are counted."""
@@ -76,8 +82,11 @@ def min_(x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
     return np.minimum.reduce(x, axis, None, None, keepdims)
 
 
+_LARGEST = {n: float(np.finfo(f"f{n}").max) for n in (2, 4, 8)}
+
+
 def _logsumexp_vjp(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    return g * exp(x - where(isinf(y), 0.0, y))
+    return g * exp_below(x, y)
 
 
 @reduction(
@@ -93,7 +102,9 @@ def logsumexp(x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
     if x.size == 0:
         return np.log(np.add.reduce(np.exp(x), axis, None, None, keepdims))
     top = np.maximum.reduce(x, axis, None, None, True)
-    top = np.where(np.isinf(top), x.dtype.type(0), top)
+    # An infinite top is brought to the largest number, so that inf - inf does not arise.
+    limit = _LARGEST[x.dtype.itemsize]
+    top = np.maximum(np.minimum(top, limit), -limit)
     total = np.log(np.add.reduce(np.exp(x - top), axis, None, None, True)) + top
     return total if keepdims else total.reshape([n for i, n in enumerate(x.shape) if i not in axis])
 
@@ -279,11 +290,16 @@ def sum_to_shape(x: Any, shape: Shape) -> Tensor:
     return apply(SUM_TO, [as_tensor(x)], {"shape": tuple(shape)})
 
 
+@lru_cache(maxsize=1024)
+def _spread_axes(shape: Shape, to: Shape) -> tuple[int, ...]:
+    lead = len(shape) - len(to)
+    return tuple(range(lead)) + tuple(i + lead for i, n in enumerate(to) if n == 1 and shape[i + lead] != 1)
+
+
 def _sum_to(x: Array, *, shape: Shape) -> Array:
-    lead = x.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(shape) if n == 1 and x.shape[i + lead] != 1)
-    y = np.add.reduce(x, axes) if axes else x
-    return y if y.shape == shape else np.reshape(y, shape)
+    axes = _spread_axes(x.shape, shape)
+    y: Array = np.add.reduce(x, axes) if axes else x
+    return y if y.shape == shape else y.reshape(shape)
 
 
 SUM_TO = register(

@@ -251,7 +251,11 @@ def _broadcast_index(i: tuple[Any, ...], specs: list[Spec], shape: Shape) -> tup
 )
 def _broadcast_to(x: Array, *, shape: Shape) -> Array:
     """Axes of length 1 repeated to a shape."""
-    return np.broadcast_to(x, shape)
+    if math.prod(shape) > 65536:
+        return np.broadcast_to(x, shape)
+    y = np.empty(shape, x.dtype)  # a small copy is quicker than NumPy's view
+    y[...] = x
+    return y
 
 
 def broadcast_to(x: Any, /, shape: Sequence[int]) -> Tensor:

@@ -118,12 +118,18 @@ def plan(text: str) -> Callable[[Array, Array], Array]:
     return run
 
 
+@cache
+def swapped(i: int, formula: Formula) -> str:
+    """The formula of input i's gradient from the output's gradient and the other input; an axis neither has is left at length 1."""
+    own, other = (formula.a, formula.b) if i == 0 else (formula.b, formula.a)
+    reachable = "".join(letter if letter in formula.out or letter in other else "1" for letter in own)
+    return f"{formula.out},{other}->{reachable}"
+
+
 def gradient(i: int, g: Tensor, xs: list[Any], formula: Formula) -> Tensor:
     """The gradient of input i: the formula with the output and that input swapped, spread over the axes that it alone had."""
-    own, other = (formula.a, formula.b) if i == 0 else (formula.b, formula.a)
-    x, partner = xs[i], xs[1 - i]
-    reachable = "".join(letter if letter in formula.out or letter in other else "1" for letter in own)
-    result = contract(f"{formula.out},{other}->{reachable}", g, partner)
+    x = xs[i]
+    result = contract(swapped(i, formula), g, xs[1 - i])
     if result.data.shape != x.data.shape:
         result = apply(REGISTRY["broadcast_to"], [result], {"shape": x.data.shape})
     return fit(result, x)
@@ -135,8 +141,9 @@ def contraction(
     spec: Callable[..., None],
     onnx: str | Callable[..., Any] | NONE,
     fast: Callable[..., Array] | None = None,
+    bias: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
-    """Declare a contraction of two inputs.
+    """Declare a contraction of two inputs, and with `bias` a third that is added along the last axis.
 
     Parameters
         formula : (shape of a, shape of b, **attrs) -> index formula.
@@ -152,7 +159,7 @@ def contraction(
 
         def spec_rule(*specs: Spec, **kw: Any) -> Spec:
             spec(*specs, **kw)
-            a, b = specs
+            a, b = specs[:2]
             if a.dtype.kind == "b" and b.dtype.kind == "b":
                 raise DTypeError("ops.dtype", op=name, dtypes=f"{a.dtype.name}, {b.dtype.name}")
             parsed = parse(formula(a.shape, b.shape, **kw))
@@ -160,17 +167,22 @@ def contraction(
             shape = tuple(1 if letter == "1" else lengths[letter] for letter in parsed.out)
             return Spec(shape, common_dtype([(a.dtype, a.weak), (b.dtype, b.weak)]))
 
-        def value(a: Any, b: Any, **kw: Any) -> Array:
+        def value(a: Any, b: Any, c: Any = None, **kw: Any) -> Array:
             if type(a) is not np.ndarray or type(b) is not np.ndarray:
                 a, b = np.asarray(a), np.asarray(b)
             if a.dtype is not b.dtype or a.dtype.kind != "f":
                 dtype = spec_rule(Spec(a.shape, a.dtype), Spec(b.shape, b.dtype), **kw).dtype
                 a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
-            if fast is not None:
-                return fast(a, b, **kw)
-            return plan(formula(a.shape, b.shape, **kw))(a, b)
+            y: Array = plan(formula(a.shape, b.shape, **kw))(a, b) if fast is None else fast(a, b, **kw)
+            if c is not None:
+                if c.shape != y.shape[-1:]:  # in-place addition would broadcast the wrong way round
+                    spec(Spec(a.shape, a.dtype), Spec(b.shape, b.dtype), Spec(c.shape, c.dtype), **kw)
+                y += c.astype(y.dtype, copy=False)
+            return y
 
         def vjp(i: int, g: Tensor, y: Tensor, xs: list[Any], kw: dict[str, Any]) -> Tensor:
+            if i == 2:
+                return fit(g, xs[2])
             return gradient(i, g, xs, parse(formula(xs[0].data.shape, xs[1].data.shape, **kw)))
 
         def cost(specs: list[Spec], out: Spec, kw: dict[str, Any]) -> Cost:
@@ -178,12 +190,13 @@ def contraction(
             macs = 1
             for length in lengths.values():
                 macs *= length
-            return Cost(macs=macs)
+            return Cost(macs=macs, flops=out.size if bias else 0)
 
         def written(specs: list[Spec] | None = None, kw: dict[str, Any] | None = None) -> str:
             if specs is None:
                 return inspect.getdoc(formula) or "y = Σ a·b"
-            return sum_text(parse(formula(specs[0].shape, specs[1].shape, **(kw or {}))), names)
+            parsed = parse(formula(specs[0].shape, specs[1].shape, **(kw or {})))
+            return sum_text(parsed, names) + (f" + {names[2]}[{parsed.out[-1]}]" if bias else "")
 
         op = register(
             Op(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -20,7 +21,9 @@ from pellucid.core.spec import Spec
 from pellucid.core.tensor import Tensor, apply
 from pellucid.errors import DTypeError, ShapeError
 from pellucid.ops._families.calls import public
-from pellucid.ops._families.maths import NUMPY, SYMBOLS, formula_of, variable, work_of
+from pellucid.ops._families.maths import NUMPY, SYMBOLS, formula_of, ufunc_of, variable, work_of
+
+_FLOATS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 Kind: TypeAlias = Literal["same", "float", "bool"]
 
@@ -73,7 +76,7 @@ def elementwise(
             Op(
                 name=op_name,
                 family="elementwise",
-                value=value or _value(body, len(names), kind, accepts, spec),
+                value=value or _value(body, len(names), not attrs, kind, accepts, spec),
                 spec=spec,
                 vjp=vjp if type(vjp) is NONE else _vjp(vjp),
                 cost=cost,
@@ -90,7 +93,7 @@ def elementwise(
 
 
 def _value(
-    body: Callable[..., Any], arity: int, kind: Kind, accepts: str, spec: Callable[..., Spec]
+    body: Callable[..., Any], arity: int, plain: bool, kind: Kind, accepts: str, spec: Callable[..., Spec]
 ) -> Callable[..., Array]:
     """The body over NumPy, with the dtype rule in front; equal float dtypes, the usual case, go straight through."""
     check = accepts != "fiub"
@@ -104,31 +107,35 @@ def _value(
             common = default_dtype()
         return [np.asarray(a, common) if isinstance(a, np.ndarray) else common.type(a) for a in arrays]
 
-    if arity == 1:
+    fast = ufunc_of(body, arity) if plain and arity <= 2 else None
+    if arity == 1 and plain:
+        one = fast or partial(body, NUMPY)
 
-        def unary(a: Any, **kw: Any) -> Any:
-            if type(a) is np.ndarray and a.dtype.kind == "f":
-                return body(NUMPY, a, **kw)
-            return body(NUMPY, *prepared((a,)), **kw)
+        def unary(a: Any) -> Any:
+            if type(a) is np.ndarray and a.dtype in _FLOATS:
+                return one(a)
+            return body(NUMPY, *prepared((a,)))
 
         return unary
 
-    if arity == 2:
+    if arity == 2 and plain:
+        two = fast or partial(body, NUMPY)
 
-        def binary(a: Any, b: Any, **kw: Any) -> Any:
-            if type(a) is np.ndarray and a.dtype.kind == "f":
-                if type(b) is np.ndarray:
-                    if a.dtype is b.dtype:
-                        return body(NUMPY, a, b, **kw)
-                else:
-                    return body(NUMPY, a, b, **kw)
-            elif type(b) is np.ndarray and b.dtype.kind == "f" and type(a) is not np.ndarray:
-                return body(NUMPY, a, b, **kw)
-            return body(NUMPY, *prepared((a, b)), **kw)
+        def binary(a: Any, b: Any) -> Any:
+            if type(a) is np.ndarray:
+                dtype = a.dtype
+                if dtype in _FLOATS and (type(b) is not np.ndarray or b.dtype is dtype):
+                    return two(a, b)
+            elif type(b) is np.ndarray and b.dtype in _FLOATS:
+                return two(a, b)
+            return body(NUMPY, *prepared((a, b)))
 
         return binary
 
     def several(*arrays: Any, **kw: Any) -> Any:
+        first = arrays[0]
+        if len(arrays) == 1 and type(first) is np.ndarray and first.dtype in _FLOATS:
+            return body(NUMPY, first, **kw)
         return body(NUMPY, *prepared(arrays), **kw)
 
     return several

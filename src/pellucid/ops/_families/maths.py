@@ -257,3 +257,20 @@ def work_of(node: Any) -> tuple[int, int]:
             special += 1
         stack.extend(n.args)
     return plain, special
+
+
+_UFUNCS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "neg": np.negative}
+
+
+def ufunc_of(body: Any, arity: int) -> np.ufunc | None:
+    """The NumPy function that a body amounts to, if it is a single operation of its inputs in their order."""
+    inputs = [variable(name) for name in "ab"[:arity]]
+    node = body(SYMBOLS, *inputs)
+    if (
+        not isinstance(node, Symbol)
+        or len(node.args) != arity
+        or any(a is not b for a, b in zip(node.args, inputs, strict=True))
+    ):
+        return None
+    function = _UFUNCS.get(node.op) or getattr(np, node.op, None)
+    return function if isinstance(function, np.ufunc) else None

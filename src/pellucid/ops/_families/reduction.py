@@ -61,6 +61,7 @@ def reduction(
     kind: Kind = "same",
     identity: bool = True,
     work: tuple[int, int] = (1, 0),
+    uses_output: bool = True,
 ) -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
     """Declare a reduction over axes.
 
@@ -71,6 +72,7 @@ def reduction(
         kind : dtype of the result: "same"; "sum" (booleans count as int64); "float"; "bool"; "index" (int64).
         identity : whether an empty set of elements has a result.
         work : plain and special operations for one element.
+        uses_output : whether the gradient needs y.
     """
 
     def declare(function: Callable[..., Array]) -> Callable[..., Tensor]:
@@ -92,9 +94,13 @@ def reduction(
 
         def rule(i: int, g: Tensor, y: Tensor, xs: list[Any], attrs: dict[str, Any]) -> Tensor:
             x = xs[0]
-            if not attrs["keepdims"] and x.data.ndim and attrs["axis"]:
-                kept = reduced_shape(x.data.shape, attrs["axis"], True)
-                g, y = (apply(_reshape(), [t], {"shape": kept}) for t in (g, y))
+            axes = attrs["axis"]
+            # Leading axes come back by broadcasting alone.
+            if not attrs["keepdims"] and axes and (uses_output or axes != tuple(range(len(axes)))):
+                kept = reduced_shape(x.data.shape, axes, True)
+                g = apply(_reshape(), [g], {"shape": kept})
+                if uses_output:
+                    y = apply(_reshape(), [y], {"shape": kept})
             return vjp(g, y, x)  # type: ignore[operator]
 
         def cost(specs: list[Spec], out: Spec, attrs: dict[str, Any]) -> Cost:

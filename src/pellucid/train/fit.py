@@ -1,0 +1,263 @@
+"""A network, data, a loss and an optimizer come in; the network leaves trained, and the history of the run is returned. This is the
+front door of training: it names, checks and prepares everything, then hands over to `loop.train`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pellucid._typing import Array
+from pellucid.core.check import Flag, Integer, Options, Real, checked, shown
+from pellucid.data import Dataset, Loader, train_test_split
+from pellucid.errors import ArgumentError, ArgumentTypeError, DataError, LabelError, ShapeError
+from pellucid.train.callbacks import Callback, EarlyStopping
+from pellucid.train.checkpoints import Checkpoint
+from pellucid.train.checks import check_training
+from pellucid.train.choose import make_loss, make_optimizer, make_schedule
+from pellucid.train.evaluate import prepared
+from pellucid.train.history import History
+from pellucid.train.loop import Step, train
+from pellucid.train.metrics import as_metrics
+from pellucid.train.progress import progress
+from pellucid.train.run import Best, Run, direction_of
+
+if TYPE_CHECKING:
+    from pellucid.nn import Module
+
+
+@checked(
+    epochs=Integer(1),
+    shuffle=Flag(),
+    drop_last=Flag(),
+    schedule_every=Options("step", "epoch", None),
+    clip_norm=Real(0, left_open=True, none=True),
+    accumulate=Integer(1),
+    restore_best=Flag(),
+    resume=Flag(),
+    verbose=Options(0, 1, 2),
+    checks=Options(True, False, "all"),
+)
+def fit(
+    model: Module,
+    data: Any,
+    *,
+    loss: Any,
+    optimizer: Any,
+    epochs: int,
+    batch_size: int | str | None = 32,
+    validation: Any = None,
+    metrics: Any = (),
+    callbacks: Any = (),
+    shuffle: bool = True,
+    seed: int = 0,
+    drop_last: bool = False,
+    schedule: Any = None,
+    schedule_every: str | None = None,
+    clip_norm: float | None = None,
+    accumulate: int = 1,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    restore_best: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    checks: bool | str = True,
+    verbose: int = 1,
+) -> History:
+    """Train a network.
+
+    Each step is what a hand-written loop does, to the last bit: outputs, loss, `backward`, `step`, over `Loader(data, batch_size,
+    shuffle=shuffle, seed=seed)`. What a step draws (dropout) comes from the default generator, which `manual_seed` seeds.
+
+    Parameters
+        model : the network; after training every module is back in the mode it was in
+        data : Dataset, (x, y) as arrays or nested lists, or a Loader, which then decides on batches, shuffling and seed. Cast once to
+            the model's dtype
+        loss : a loss module, a function (y_pred, y) -> Tensor, or a name in `train.LOSSES` ("cross_entropy", "mse", ...)
+        optimizer : an optimizer of the model's parameters, a function of the parameters that makes one, or a name in
+            `train.OPTIMIZERS` ("adam", "sgd", ...) with that optimizer's own defaults
+        epochs : passes over the data
+        batch_size : rows a step; 1 is online training, None or "full" all rows
+        validation : Dataset, (x, y), or the fraction of `data` to hold out: by class where the targets are labels, at random
+            otherwise, and the last rows with `shuffle=False`
+        metrics : names in `train.METRICS`, or functions (y_pred, y_true) -> number, computed over all rows of an epoch: in training
+            on the outputs as the epoch saw them, in validation on the weights it ended with
+        callbacks : objects with the methods of `train.Callback`
+        shuffle : a new order every epoch
+        seed : fixes the order of the rows and the rows held out
+        drop_last : leave out a last batch that is smaller
+        schedule : a schedule of `pellucid.optim` on this optimizer, a function of the optimizer that makes one, or a name:
+            "cosine", "one_cycle", "linear", "exponential", "step"
+        schedule_every : when the schedule moves on, "step" or "epoch"; None: one-cycle and the named ones laid out over the steps
+            every step, all others every epoch. ReduceLROnPlateau is given val_loss, else loss
+        clip_norm : gradients are scaled down to this norm where theirs is larger, over all parameters together
+        accumulate : batches that make one step, the gradient being the mean over their rows
+        sample_weight : a weight >= 0 for each row; the loss of a batch is Σ w·loss / Σ w
+        class_weight : a weight for each class, as a list or {label: weight}; multiplies `sample_weight`
+        restore_best : give the model the weights of its best epoch by val_loss (by loss without validation) at the end. With an
+            EarlyStopping callback this is always so, by what it monitors. Without either the weights are those of the last epoch
+        checkpoint : a folder for the complete state of the run, from which it can go on
+        resume : go on from the checkpoint if there is one; the result has the same bits as a run that was never interrupted
+        checks : True looks at data, targets, loss and network before the first step, and refuses or reports what cannot be right;
+            "all" also tests whether the targets depend on the inputs at all; False does neither
+        verbose : 0 nothing; 1 a live line on a terminal, a plain line now and then elsewhere; 2 a line every epoch
+    Returns
+        History: `history.loss`, `history["val_accuracy"]`, `history.best_epoch`, `history.stopped_by`
+    Raises
+        NonFiniteError: the loss became NaN or infinite; it names the operation, the layer, the rows and the input's range. The
+            weights are the best ones where they are known, else those from before that step.
+        ModelError, LabelError, DataError: what `checks` refuses.
+    Notes
+        Ctrl-C ends training after the running step, gives the best weights back where a validation set or an EarlyStopping callback
+        tells which they are, and returns the history, with `stopped_by` "interrupt"; a second Ctrl-C does not wait for the step.
+    """
+    weighted = sample_weight is not None or class_weight is not None
+    loader, held_out, kept_rows = _data(model, data, validation, batch_size, shuffle, seed, drop_last)
+    criterion = make_loss(loss)
+    chosen = as_metrics(metrics)
+    optimizer = make_optimizer(optimizer, model.parameters())
+    hooks = _callbacks(callbacks)
+    step = Step(
+        clip_norm,
+        accumulate,
+        _weights(loader.data, sample_weight, class_weight, kept_rows) if weighted else None,
+        type(optimizer).__name__ == "LBFGS",
+    )
+    if step.needs_closure and (accumulate > 1 or clip_norm is not None):
+        raise ArgumentError("train.closure-options", optimizer=type(optimizer).__name__)
+    steps = epochs * -(-len(loader) // accumulate)
+    plan, every = make_schedule(schedule, optimizer, steps=steps, epochs=epochs)
+    run = Run(
+        model,
+        criterion,
+        optimizer,
+        loader,
+        epochs,
+        held_out,
+        chosen,
+        schedule=plan,
+        schedule_every=schedule_every or every,
+        num_batches=len(loader),
+    )
+    stopping = next((c for c in hooks if isinstance(c, EarlyStopping)), None)
+    _check_monitors(run, hooks)
+    if stopping is not None:
+        run.best = Best(stopping.monitor, direction_of(stopping.monitor, stopping.mode, chosen))
+    elif held_out is not None or restore_best:
+        run.best = Best("val_loss" if held_out is not None else "loss", "min")
+    run.history.monitor = run.best.monitor if run.best is not None else "loss"
+    saved = Checkpoint(checkpoint, run, hooks, step) if checkpoint is not None else None
+    if resume and saved is None:
+        raise ArgumentError("train.resume-where")
+    resumed = saved is not None and resume and saved.load()
+    if checks is not False and not resumed:
+        check_training(run, dependence=checks == "all", shuffled=loader.shuffle)
+    optimizer.zero_grad()
+    train(
+        run,
+        step,
+        hooks,
+        progress(verbose),
+        restore_best=restore_best or stopping is not None,
+        save=None if saved is None else saved.save,
+    )
+    return run.history
+
+
+def _data(
+    model: Module, data: Any, validation: Any, batch_size: Any, shuffle: bool, seed: int, drop_last: bool
+) -> tuple[Loader, Dataset | None, Array | None]:
+    """The loader, the held-out set, and the rows of the data that the loader has, where some were held out."""
+    dataset = prepared(model, data)
+    if dataset.y is None:
+        raise DataError("train.no-targets", rows=len(dataset))
+    if isinstance(data, Loader):
+        batch_size, shuffle, seed, drop_last = data.batch_size, data.shuffle, data.seed, data.drop_last
+    held_out, kept = None, None
+    if isinstance(validation, float | np.floating) or (isinstance(validation, int) and not isinstance(validation, bool)):
+        labels = dataset.y if shuffle and dataset.y.dtype.kind == "i" and dataset.y.ndim == 1 else None
+        if labels is not None and np.unique(labels, return_counts=True)[1].min() < 2:
+            labels = None
+        rows = np.arange(len(dataset))
+        kept, out = train_test_split(
+            rows, test_size=validation, seed=seed, shuffle=shuffle, stratify=False if labels is None else labels
+        )
+        dataset, held_out = dataset[kept], dataset[out]
+    elif validation is not None:
+        held_out = prepared(model, validation)
+        if held_out.y is None:
+            raise DataError("train.no-targets", rows=len(held_out))
+        if held_out.x.shape[1:] != dataset.x.shape[1:]:
+            raise ShapeError("train.validation-shape", validation=held_out.x.shape, training=dataset.x.shape)
+    if isinstance(data, Loader) and dataset is data.data:
+        return data, held_out, kept
+    return Loader(dataset, batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last), held_out, kept
+
+
+def _callbacks(callbacks: Any) -> list[Callback]:
+    hooks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+    for hook in hooks:
+        if not isinstance(hook, Callback):
+            raise ArgumentTypeError("train.callback-type", value=shown(hook), type=type(hook).__name__)
+    return hooks
+
+
+def _check_monitors(run: Run, hooks: list[Callback]) -> None:
+    """Refuse a callback that waits for what no epoch will measure, before the first epoch and not after it."""
+    names = ["loss", *(m.name for m in run.metrics)]
+    if run.validation is not None:
+        names += [f"val_{name}" for name in names]
+    for hook in hooks:
+        monitor = getattr(hook, "monitor", None)
+        if isinstance(monitor, str) and monitor not in names and getattr(hook, "best_only", True):
+            from pellucid.core.check import closest
+
+            held_out = "validation=0.2" if monitor.startswith("val_") and run.validation is None else None
+            raise ArgumentError(
+                "train.monitor",
+                callback=type(hook).__name__,
+                monitor=repr(monitor),
+                names=", ".join(names),
+                suggestion=held_out or closest(monitor, names),
+            )
+
+
+def _weights(data: Dataset, sample_weight: Any, class_weight: Any, kept: Array | None) -> Array:
+    """A weight for each row of the training data.
+
+    Raises
+        ShapeError: not one weight for each row.
+        DataError: a weight that is negative or not finite, or none above 0.
+        LabelError: a class without a weight.
+    """
+    weights = np.ones(len(data))
+    if sample_weight is not None:
+        given = np.asarray(getattr(sample_weight, "data", sample_weight), dtype=np.float64)
+        if kept is not None and given.ndim == 1 and len(given) > int(kept.max()):
+            given = given[kept]
+        if given.shape != weights.shape:
+            raise ShapeError("train.weights-shape", shape=given.shape, rows=len(data))
+        bad = ~(np.isfinite(given) & (given >= 0))
+        if bad.any():
+            row = int(bad.argmax())
+            raise DataError("train.weights-value", value=f"{given[row]:g}", row=row)
+        weights = weights * given
+    if class_weight is not None:
+        labels = data.y
+        if labels is None or labels.dtype.kind != "i" or labels.ndim != 1:
+            raise LabelError("train.class-weight-labels", y="None" if labels is None else shown(labels))
+        table = dict(class_weight) if isinstance(class_weight, dict) else dict(enumerate(class_weight))
+        for label in np.unique(labels).tolist():
+            if label not in table:
+                raise LabelError("train.class-weight-missing", label=label, given=", ".join(map(str, table)))
+            value = float(table[label])
+            if not (np.isfinite(value) and value >= 0):
+                raise DataError("train.class-weight-value", label=label, value=f"{value:g}")
+            weights = np.where(labels == label, weights * value, weights)
+    if not weights.sum() > 0:
+        raise DataError("train.weights-none", rows=len(data))
+    return weights
+
+

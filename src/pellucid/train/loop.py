@@ -1,0 +1,247 @@
+"""A prepared `Run` comes in; trained weights and its history leave. `fit` calls `train`, having checked and named everything.
+
+One epoch is what the six lines of a hand-written loop do, in the same order and on the same arrays, so that both give the same bits:
+batch, outputs, loss, backward, step. Around it: the loss is checked before anything is changed by it, and what the epoch measured
+goes to the history, the callbacks and the progress line.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pellucid._typing import Array
+from pellucid.core.check import shown
+from pellucid.core.context import quiet
+from pellucid.core.rng import default_generator
+from pellucid.core.tensor import Tensor, wrap
+from pellucid.errors import ArgumentTypeError, ModelError, NonFiniteError
+from pellucid.train.callbacks import Callback, listens_to_batches
+from pellucid.train.evaluate import measured, output_of, with_thresholds
+from pellucid.train.interrupt import on_interrupt
+from pellucid.train.metrics import Metric
+from pellucid.train.nonfinite import Before, explain_non_finite
+from pellucid.train.progress import Progress
+from pellucid.train.run import Run
+
+
+@dataclass
+class Step:
+    """How a batch becomes an update.
+
+    Parameters
+        clip_norm : the gradients' largest norm, or None
+        accumulate : batches whose gradients make one update, each weighted by its rows
+        weights : a weight for each row of the training data, or None
+        needs_closure : whether the optimizer evaluates the loss itself, as LBFGS does
+    """
+
+    clip_norm: float | None = None
+    accumulate: int = 1
+    weights: Array | None = None
+    needs_closure: bool = False
+
+
+def train(
+    run: Run,
+    step: Step,
+    callbacks: list[Callback],
+    progress: Progress,
+    *,
+    restore_best: bool,
+    save: Callable[[], None] | None = None,
+) -> None:
+    """Run the epochs that are left.
+
+    Parameters
+        restore_best : whether the best weights are given back however training ends; after Ctrl-C and after a non-finite loss they
+            are in any case, where they are known
+        save : called after each epoch, and writes a checkpoint where one is due
+    Raises
+        NonFiniteError: the loss became NaN or infinite.
+    """
+    history = run.history
+    listeners = [c for c in callbacks if listens_to_batches(c)]
+    epochs_metrics = with_thresholds(run.model, run.loader.data.x, run.loss, run.metrics)
+    modes = [(module, module.training) for module in run.model.modules()]
+    complete = False
+    progress.begin(run)
+    try:
+        with quiet(), on_interrupt(lambda: run.stop("interrupt")):
+            for callback in callbacks:
+                callback.on_train_begin(run)
+            while run.epoch < run.epochs and run.stopping is None:
+                _epoch(run, step, callbacks, listeners, epochs_metrics, progress)
+                if run.stopping != "interrupt" and save is not None:
+                    save()
+        complete = True
+    except KeyboardInterrupt:
+        run.stop("interrupt")
+        complete = True
+    except NonFiniteError as error:
+        run.stopping = "non_finite"
+        complete = True
+        error.history = history  # type: ignore[attr-defined]
+        raise
+    finally:
+        for module, training in modes:
+            module.training = training
+        if complete:
+            history.stopped_by = run.stopping or "epochs"
+            if run.best is not None and (restore_best or history.stopped_by in ("interrupt", "non_finite")):
+                if run.best.restore(run.model):
+                    history.restored_epoch = run.best.epoch
+        for callback in callbacks:
+            callback.on_train_end(run)
+        if complete:
+            progress.end(run)
+
+
+def _epoch(
+    run: Run,
+    step: Step,
+    callbacks: list[Callback],
+    listeners: list[Callback],
+    metrics: list[Metric],
+    progress: Progress,
+) -> None:
+    """Train for one epoch, measure it, and move on to the next; return early, within it, if the run is stopped by Ctrl-C."""
+    model, optimizer, loader = run.model, run.optimizer, run.loader
+    start = time.perf_counter()
+    for callback in callbacks:
+        callback.on_epoch_begin(run)
+    model.train()
+    criterion = run.loss if step.weights is None else _weighted(run.loss)
+    summed = getattr(run.loss, "reduction", "mean") == "sum"
+    order, size, rows = loader.order(run.epoch), loader.batch_size, len(loader.data)
+    run.batch, run.num_batches = 0, len(loader)
+    collected: list[tuple[Array, Array]] = []
+    total, seen, pending = 0.0, 0, 0
+    lr = run.lr
+    buffers = list(model.buffers())
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for x, y in loader.batches(run.epoch):
+        first = run.batch * size
+        run.rows = order[first : first + size]
+        before = Before(wrap(x), wrap(y), buffers, default_generator)  # type: ignore[arg-type]
+        weights = None if step.weights is None else step.weights[run.rows]
+        share = None
+        if step.accumulate > 1:
+            # Of the rows of the whole group, which the last of an epoch may have fewer of.
+            group = min(size * step.accumulate, (rows if not loader.drop_last else len(loader) * size) - first + pending)
+            share = len(x) / group
+        if step.needs_closure:
+            y_pred, value = _closure_step(run, criterion, before, weights)
+        else:
+            y_pred, value = _gradients(run, criterion, before, weights, share)
+        run.recent.append(value)
+        pending += len(x)
+        run.batch += 1
+        if run.batch % step.accumulate == 0 or run.batch == run.num_batches:
+            if step.clip_norm is not None:
+                from pellucid.optim import clip_grad_norm_
+
+                clip_grad_norm_(parameters, step.clip_norm)
+            if not step.needs_closure:
+                optimizer.step()
+            pending = 0
+            run.history.steps += 1
+            if run.schedule is not None and run.schedule_every == "step":
+                run.schedule.step()
+        run.samples += len(x)
+        seen += len(x)
+        total += value if summed else value * len(x)
+        if metrics:
+            collected.append((y_pred.data, y))  # type: ignore[arg-type]
+        for listener in listeners:
+            listener.on_batch_end(run)
+        progress.batch(run)
+        if run.stopping is not None and run.batch < run.num_batches:
+            return
+    record = {"loss": total if summed else total / seen}
+    if metrics:
+        y_all = np.concatenate([y for _, y in collected])
+        pred_all = np.concatenate([p for p, _ in collected])
+        record.update((m.name, m(pred_all, y_all)) for m in metrics)
+    if run.validation is not None:
+        held_out = measured(model, run.validation, run.loss, metrics)
+        record.update((f"val_{name}", number) for name, number in held_out.items())
+    record["lr"] = lr
+    record["time_s"] = time.perf_counter() - start
+    _finish(run, record, callbacks, progress)
+
+
+def _finish(run: Run, record: dict[str, float], callbacks: list[Callback], progress: Progress) -> None:
+    run.history.append(record)
+    if run.best is not None:
+        run.best.update(run.epoch, record, run.model)
+        run.history.best_epoch = run.best.epoch
+    if run.schedule is not None and run.schedule_every == "epoch":
+        if type(run.schedule).__name__ == "ReduceLROnPlateau":
+            run.schedule.step(record.get("val_loss", record["loss"]))
+        else:
+            run.schedule.step()
+    for callback in callbacks:
+        callback.on_epoch_end(run, record)
+    progress.epoch(run, record)
+    run.epoch += 1
+    run.batch = 0
+
+
+def _gradients(
+    run: Run, criterion: Any, before: Before, weights: Array | None, share: float | None
+) -> tuple[Tensor, float]:
+    """Outputs and loss of a batch, with the gradients added to the parameters'; refused before that if the loss is not finite."""
+    y_pred = run.model(before.x)
+    loss = criterion(y_pred, before.y) if weights is None else criterion(y_pred, before.y, weights)
+    if not isinstance(loss, Tensor) or loss.data.size != 1:
+        raise ModelError("train.loss-value", value=shown(loss))
+    value: float = loss.data.item()
+    run.loss_value = value
+    if not math.isfinite(value):
+        raise explain_non_finite(run, criterion, before, weights)
+    if share is None:
+        loss.backward()
+    else:
+        loss.backward(wrap(np.full(loss.data.shape, share, loss.data.dtype)))
+    return output_of(y_pred), value
+
+
+def _closure_step(run: Run, criterion: Any, before: Before, weights: Array | None) -> tuple[Tensor, float]:
+    """A step of an optimizer such as LBFGS, which asks for loss and gradients itself; outputs and loss before the step."""
+    evaluated: list[tuple[Tensor, float]] = []
+
+    def closure() -> Tensor:
+        run.optimizer.zero_grad()
+        evaluated.append(_gradients(run, criterion, before, weights, None))
+        return wrap(np.array(evaluated[-1][1]))
+
+    run.optimizer.step(closure)
+    return evaluated[0]
+
+
+def _weighted(loss: Any) -> Callable[[Tensor, Tensor, Array], Tensor]:
+    """The loss with a weight for each row: Σ w·loss / Σ w over the batch; 0 where no row of a batch has weight.
+
+    Raises
+        ArgumentTypeError: the loss has no per-row form, `reduction="none"`.
+    """
+    if getattr(loss, "reduction", None) not in ("mean", "sum"):
+        raise ArgumentTypeError("train.weights-loss", loss=type(loss).__name__)
+    each = copy.copy(loss)
+    each.reduction = "none"
+
+    def weighted(y_pred: Tensor, y: Tensor, weights: Array) -> Tensor:
+        values = each(y_pred, y)
+        if values.ndim > 1:
+            values = values.mean(axis=tuple(range(1, values.ndim)))
+        total = float(weights.sum()) if loss.reduction == "mean" else 1.0
+        return (values * wrap(weights.astype(values.dtype))).sum() / (total or 1.0)  # type: ignore[no-any-return]
+
+    return weighted
