@@ -158,6 +158,10 @@ class MissingFileError(PellucidError, FileNotFoundError):
     """A file or folder that is not there."""
 
 
+class OutOfMemoryError(PellucidError, MemoryError):
+    """A result larger than the memory that there is."""
+
+
 class DownloadError(PellucidError, OSError):
     """A data set that could not be fetched."""
 

@@ -42,7 +42,7 @@ class Real:
         return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool | np.bool_)
 
     def value_ok(self, value: Any) -> bool:
-        if math.isnan(value):
+        if isinstance(value, float | np.floating) and not math.isfinite(value):
             return False
         if self.low is not None and (value < self.low or (self.left_open and value == self.low)):
             return False
@@ -184,6 +184,8 @@ def shown(value: Any) -> str:
     """A value in a message: arrays and Tensors by shape and dtype, everything else cut to 80 characters."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{type(value).__name__}{tuple(value.shape)} {value.dtype}"
+    if type(value) is int and value.bit_length() > 256:
+        return text("core.long-number", bits=value.bit_length())
     words = repr(value)
     return words if len(words) <= 80 else words[:77] + "..."
 

@@ -63,10 +63,12 @@ def default_dtype() -> np.dtype[Any]:
 def set_default_dtype(dtype: Any) -> None:
     """Make float32 (as at the start) or float64 the default for new float tensors and parameters."""
     from pellucid.core.check import Options, check
+    from pellucid.core.convert import as_dtype
 
-    check("dtype", np.dtype(dtype).name, Options("float32", "float64"))
+    chosen = as_dtype(dtype)
+    check("dtype", chosen.name, Options("float32", "float64"))
     global _default_dtype
-    _default_dtype = np.dtype(dtype)
+    _default_dtype = chosen
 
 
 class _GradMode(ContextDecorator):
@@ -76,6 +78,10 @@ class _GradMode(ContextDecorator):
 
     def __init__(self) -> None:
         self.before: list[bool] = []
+
+    def _recreate_cm(self) -> _GradMode:
+        # A decorated function may run in several threads at once: each call has an entry of its own.
+        return type(self)()
 
     def __enter__(self) -> None:
         self.before.append(state.grad)
@@ -107,6 +113,7 @@ class quiet:
     found and named by the loss's own check instead of printed from wherever they appear first."""
 
     __slots__ = ("errstate",)
+    errstate: np.errstate | None
 
     def __enter__(self) -> None:
         if state.quiet:

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from pellucid._typing import Array
-from pellucid.core.check import Integer, check
+from pellucid.core.check import Integer, check, shown
 from pellucid.core.context import state
-from pellucid.core.tensor import Tensor, wrap
+from pellucid.core.tensor import Tensor, to_array, wrap
+from pellucid.errors import ArgumentTypeError, ShapeError
 
 _SEED = Integer(0, 2**64 - 1)
 
@@ -29,9 +30,20 @@ def seed(number: int) -> Tensor:
 def fold(key: Tensor, number: int) -> Tensor:
     """A new key from a key and a number (a layer, an epoch, a worker): distinct numbers give independent streams."""
     check("number", number, _SEED)
+    check_key(key)
     key._read()
     digest = hashlib.blake2b(key.data.astype("<u8").tobytes() + int(number).to_bytes(8, "little"), digest_size=16)
     return wrap(np.frombuffer(digest.digest(), "<u8").astype(np.uint64))
+
+
+def check_key(key: Any) -> None:
+    """Raise unless `key` came from `seed`, `split` or `fold`.
+
+    Raises
+        ArgumentTypeError: it did not.
+    """
+    if not isinstance(key, Tensor) or key.dtype != np.uint64 or key.shape != (2,):
+        raise ArgumentTypeError("core.key", given=shown(key))
 
 
 def split(key: Tensor, num: int = 2) -> list[Tensor]:
@@ -83,7 +95,10 @@ class Generator:
 
     def set_state(self, value: Any) -> None:
         """Go back to a state from `get_state`."""
-        self.state.data = np.array(value, np.uint64).reshape(2)
+        state = to_array(value, np.uint64)
+        if state.shape != (2,):
+            raise ShapeError("core.generator-state", shape=state.shape)
+        self.state.data = state.copy()
 
 
 _ONE_DRAW = np.array([0, 1], np.uint64)

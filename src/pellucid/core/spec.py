@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pellucid._typing import DType, Shape
+from pellucid.core.context import default_dtype
 
 
 class Spec(NamedTuple):
@@ -35,12 +36,16 @@ class Spec(NamedTuple):
         return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
 
 
-_WEAK: dict[type, DType] = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float32)}
+_WEAK: dict[type, DType] = {bool: np.dtype(bool), int: np.dtype(np.int64)}
+
+
+def weak_dtype(number: Any) -> DType:
+    """The dtype that a Python number has where it meets no other."""
+    return _WEAK.get(type(number)) or default_dtype()
 
 
 def spec_of(value: Any) -> Spec:
     """The Spec of a Tensor, an array or a Python number."""
-    weak = _WEAK.get(type(value))
-    if weak is not None:
-        return Spec((), weak, weak=True)
+    if type(value) in (float, int, bool):
+        return Spec((), weak_dtype(value), weak=True)
     return Spec(tuple(value.shape), value.dtype)

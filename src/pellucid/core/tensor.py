@@ -4,16 +4,20 @@ attached by `ops/_methods.py`. `apply` is the one door through which every opera
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from sys import getrefcount
+from typing import Any
 
 import numpy as np
 
 from pellucid._typing import Array, DType, Shape
-from pellucid.core.context import default_dtype, state
+from pellucid.core.context import state
+from pellucid.core.convert import array_of, as_dtype
+from pellucid.core.failure import FAILURES, explained
 from pellucid.core.op import NONE, REGISTRY, Op
-from pellucid.core.spec import spec_of
+from pellucid.core.operators import Operators
+from pellucid.core.written import note_write, owner
 from pellucid.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -26,7 +30,7 @@ from pellucid.errors import (
 _clock = count(1).__next__
 
 
-class Tensor:
+class Tensor(Operators):
     """An n-dimensional array that remembers how it was computed.
 
     Parameters
@@ -58,58 +62,10 @@ class Tensor:
     _retains_grad: bool = False
     # The composite operation whose result it is: how softmax before a cross-entropy is found.
     _scope: str | None = None
+    # What it is the sigmoid of, where no history says so: a loss of probabilities is exact only from their logits.
+    _logits: Tensor | None = None
     # Set by an optimizer's step: the gradient has been used, and the next backward starts afresh.
     _grad_used: bool = False
-
-    if TYPE_CHECKING:
-        # Attached by ops/_methods.py; declared here for type checkers.
-        def __add__(self, other: Any) -> Tensor: ...
-        def __radd__(self, other: Any) -> Tensor: ...
-        def __iadd__(self, other: Any) -> Tensor: ...
-        def __sub__(self, other: Any) -> Tensor: ...
-        def __rsub__(self, other: Any) -> Tensor: ...
-        def __isub__(self, other: Any) -> Tensor: ...
-        def __mul__(self, other: Any) -> Tensor: ...
-        def __rmul__(self, other: Any) -> Tensor: ...
-        def __imul__(self, other: Any) -> Tensor: ...
-        def __truediv__(self, other: Any) -> Tensor: ...
-        def __rtruediv__(self, other: Any) -> Tensor: ...
-        def __itruediv__(self, other: Any) -> Tensor: ...
-        def __floordiv__(self, other: Any) -> Tensor: ...
-        def __rfloordiv__(self, other: Any) -> Tensor: ...
-        def __mod__(self, other: Any) -> Tensor: ...
-        def __rmod__(self, other: Any) -> Tensor: ...
-        def __pow__(self, other: Any) -> Tensor: ...
-        def __rpow__(self, other: Any) -> Tensor: ...
-        def __matmul__(self, other: Any) -> Tensor: ...
-        def __rmatmul__(self, other: Any) -> Tensor: ...
-        def __and__(self, other: Any) -> Tensor: ...
-        def __rand__(self, other: Any) -> Tensor: ...
-        def __or__(self, other: Any) -> Tensor: ...
-        def __ror__(self, other: Any) -> Tensor: ...
-        def __xor__(self, other: Any) -> Tensor: ...
-        def __rxor__(self, other: Any) -> Tensor: ...
-        def __lshift__(self, other: Any) -> Tensor: ...
-        def __rshift__(self, other: Any) -> Tensor: ...
-        def __lt__(self, other: Any) -> Tensor: ...
-        def __le__(self, other: Any) -> Tensor: ...
-        def __gt__(self, other: Any) -> Tensor: ...
-        def __ge__(self, other: Any) -> Tensor: ...
-        def __eq__(self, other: object) -> Tensor: ...  # type: ignore[override]
-        def __ne__(self, other: object) -> Tensor: ...  # type: ignore[override]
-        def __neg__(self) -> Tensor: ...
-        def __pos__(self) -> Tensor: ...
-        def __abs__(self) -> Tensor: ...
-        def __invert__(self) -> Tensor: ...
-        def __getitem__(self, index: Any) -> Tensor: ...
-        def __setitem__(self, index: Any, value: Any) -> None: ...
-        def backward(self, gradient: Any = None, create_graph: bool = False, inputs: Any = None) -> None: ...
-
-        T: Tensor
-        mT: Tensor
-
-        # Methods named as the functions of pellucid: x.sum(axis) is sum(x, axis).
-        def __getattr__(self, name: str) -> Callable[..., Any]: ...
 
     # NumPy leaves operators between an array and a Tensor to the Tensor.
     __array_priority__ = 1000
@@ -218,8 +174,12 @@ class Tensor:
         if state.recorder is not None:
             state.recorder.change(self, new)
         self.data = new.data
-        self.requires_grad, self._source = new.requires_grad, new._source
-        self._changed = self._made = _clock()
+        self._changed = _clock()
+        self._scope = None
+        if not state.grad:
+            return  # a leaf stays one; a computed tensor keeps its history, and backward through it will refuse
+        self._made = self._changed
+        self.requires_grad, self._source, self._cut = new.requires_grad, new._source, new._cut
 
     def _before_change(self) -> Tensor:
         """What an in-place change computes from: this tensor as it was. Refused for a leaf that asks for a gradient."""
@@ -227,9 +187,26 @@ class Tensor:
             raise GradientError("core.in-place-leaf", name=self.name or "tensor", shape=self.shape)
         before = wrap(self.data)
         before.requires_grad, before._source, before._made = self.requires_grad, self._source, self._made
+        before._changed, before._cut = self._changed, self._cut
         if state.recorder is not None:
             state.recorder.alias(before, self, detached=False)
         return before
+
+    def _write(self, place: Any, values: Array) -> None:
+        """Set elements in the array itself: whatever looks at the same memory changes too, as in NumPy."""
+        if not self.data.flags.writeable:
+            self.data = self.data.copy()
+        self.data[place] = values
+        self._changed = _clock()
+        note_write(self.data, self._changed)
+
+    def _is_view(self) -> bool:
+        """Whether another tensor may look at the same memory: a change of this one alone would leave that one behind."""
+        if self._source is not None:
+            mine = owner(self.data)
+            return any(isinstance(x, Tensor) and owner(x.data) is mine for x in self._source[1])
+        # Two references to the owner are the view's own and the argument's; more belong to somebody else.
+        return self.data.base is not None and getrefcount(owner(self.data)) > 2
 
     def _read(self) -> None:
         """Python is about to see the values: a recorder must know, since the graph cannot follow."""
@@ -245,7 +222,7 @@ class Tensor:
             view.flags.writeable = False
             return view
         if copy is False:
-            raise ValueError("a cast needs a copy")
+            raise ArgumentError("core.copy-needed", given=self.dtype, expected=np.dtype(dtype))
         return self.data.astype(dtype)
 
     def __len__(self) -> int:
@@ -293,7 +270,8 @@ class Tensor:
 
     def __reduce__(self) -> tuple[Any, ...]:
         self._read()
-        return (_restore, (type(self), self.data, self.requires_grad, self.name))
+        # Only a leaf can ask for a gradient where there is no history.
+        return (_restore, (type(self), self.data, self.requires_grad and self._source is None, self.name))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._source is not None:
@@ -330,65 +308,41 @@ def wrap(array: Array) -> Tensor:
 
 
 def to_array(data: Any, dtype: Any = None) -> Array:
-    """Anything numeric as an array: Tensors and arrays keep their dtype, Python floats take the default dtype.
+    """Anything numeric as an array: Tensors and arrays keep their dtype and are shared, Python floats take the default dtype.
 
     Raises
         ShapeError: nested lists of unequal lengths.
         DTypeError: not numbers (strings, objects, complex numbers), or an unknown dtype.
+        GradientError: a list holds a tensor whose history would be lost.
     """
-    if dtype is not None:
-        try:
-            dtype = np.dtype(dtype)
-        except TypeError:
-            raise DTypeError("core.unknown-dtype", dtype=repr(dtype)) from None
     if isinstance(data, Tensor):
-        array = data.data
-    elif isinstance(data, np.ndarray):
-        array = data
-    else:
-        if isinstance(data, list | tuple) and any(isinstance(d, Tensor | list | tuple) for d in data):
-            data = _plain(data)
-        try:
-            array = np.asarray(data)
-        except ValueError:
-            raise ShapeError("core.ragged") from None
-        typed = hasattr(data, "dtype") or (isinstance(data, list | tuple) and _has_typed(data))
-        # With a dtype asked for, Python floats go there directly: by way of float32 they would lose digits.
-        if dtype is None and array.dtype == np.float64 and not typed:
-            array = array.astype(default_dtype())
-    if array.dtype.kind not in "fiub":
-        raise DTypeError("core.not-numeric", dtype=array.dtype)
-    if type(array) is not np.ndarray:  # a matrix or a masked array has other rules of its own
-        if isinstance(array, np.ma.MaskedArray):
-            raise DTypeError("core.masked")
-        array = np.asarray(array)
-    if dtype is not None and array.dtype != dtype:
-        if dtype.kind not in "fiub":
-            raise DTypeError("core.not-numeric", dtype=dtype)
-        if isinstance(data, Tensor):
-            data._read()
-        array = array.astype(dtype)
-    return array
+        if dtype is None:
+            return data.data
+        dtype = as_dtype(dtype)
+        if data.data.dtype == dtype:
+            return data.data
+        data._read()
+        return data.data.astype(dtype)
+    if isinstance(data, list | tuple) and any(isinstance(d, Tensor | list | tuple) for d in data):
+        data = _plain(data)
+    return array_of(data, dtype)
 
 
 def _plain(data: Any) -> Any:
     if isinstance(data, Tensor):
+        if data.requires_grad and state.grad:
+            raise GradientError("core.list-history", shape=data.shape)
         data._read()
         return data.data
     return [_plain(d) for d in data] if isinstance(data, list | tuple) else data
 
 
-def _has_typed(data: Any) -> bool:
-    first = data
-    while isinstance(first, list | tuple) and first:
-        first = first[0]
-    return isinstance(first, np.ndarray | np.generic)
-
-
 def as_tensor(data: Any, dtype: Any = None) -> Tensor:
     """`data` as a Tensor: itself if it is one (and has the dtype), else a new one around `to_array(data, dtype)`."""
-    if isinstance(data, Tensor) and (dtype is None or data.data.dtype == dtype):
-        return data
+    if isinstance(data, Tensor):
+        if dtype is None or data.data.dtype == (dtype := as_dtype(dtype)):
+            return data
+        return apply(REGISTRY["cast"], [data], {"dtype": dtype.name})
     return wrap(to_array(data, dtype))
 
 
@@ -410,9 +364,9 @@ def apply(op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Tensor:
                 track = True
         elif type(x) in _NUMBERS:
             arrays.append(x)
-        elif isinstance(x, np.generic):
-            inputs[i] = x = x.item()
-            arrays.append(x)
+        elif isinstance(x, np.generic) and type(number := x.item()) in _NUMBERS:
+            inputs[i] = number
+            arrays.append(number)
         else:
             inputs[i] = x = wrap(to_array(x))
             arrays.append(x.data)
@@ -420,20 +374,21 @@ def apply(op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Tensor:
         value = op.value(*arrays, **attrs) if attrs else op.value(*arrays)
     except PellucidError:
         raise
-    except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as problem:
-        # The shape rule knows what fits, and says it clearly; NumPy's own words are the last resort.
-        op.spec(*map(spec_of, inputs), **attrs)
-        shapes = ", ".join(str(spec_of(x)) for x in inputs)
-        raise ArgumentError("core.op-failed", op=op.name, inputs=shapes, problem=str(problem)) from problem
+    except FAILURES as problem:
+        raise explained(op, inputs, attrs, problem) from problem
     tensor = _new(Tensor)
     tensor.data = value if type(value) is np.ndarray else np.asarray(value)
     if track and state.grad:
-        if type(op.vjp) is NONE:
+        if tensor.data.dtype.kind != "f" or type(op.vjp) is NONE:
             tensor._cut = op
-        elif tensor.data.dtype.kind == "f":
+        else:
             tensor.requires_grad = True
             tensor._source = (op, inputs, attrs)
             tensor._made = _clock()
+    elif state.grad:
+        for x in inputs:
+            if isinstance(x, Tensor) and x._cut is not None:
+                tensor._cut = x._cut
     recorder = state.recorder
     if recorder is not None:
         recorder.operation(op, inputs, attrs, tensor)

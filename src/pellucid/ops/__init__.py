@@ -3,7 +3,34 @@
 from __future__ import annotations
 
 from pellucid.ops import _methods as _methods
-from pellucid.ops.activation import log_softmax, relu, sigmoid, softmax
+from pellucid.ops.activation import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    mish,
+    prelu,
+    relu,
+    relu6,
+    rrelu,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softmin,
+    softplus,
+    softshrink,
+    softsign,
+    tanhshrink,
+    threshold,
+)
 from pellucid.ops.create import (
     arange,
     asarray,
@@ -20,6 +47,7 @@ from pellucid.ops.create import (
     zeros,
     zeros_like,
 )
+from pellucid.ops.elementwise import abs_ as abs
 from pellucid.ops.elementwise import (
     acos,
     acosh,
@@ -55,9 +83,9 @@ from pellucid.ops.elementwise import (
     less,
     less_equal,
     log,
-    log10,
     log1p,
     log2,
+    log10,
     logaddexp,
     logical_and,
     logical_not,
@@ -83,13 +111,12 @@ from pellucid.ops.elementwise import (
     trunc,
     where,
 )
-from pellucid.ops.elementwise import abs_ as abs
 from pellucid.ops.elementwise import round_ as round
 from pellucid.ops.index import gather, one_hot, scatter_add, take, take_along_axis
 from pellucid.ops.linalg import contract, diagonal, einsum, matmul, outer, tensordot, trace, tril, triu, vecdot
-from pellucid.ops.reduce import argmax, argmin, cumsum, cumulative_sum, logsumexp, mean, norm, prod, std, var
 from pellucid.ops.reduce import all_ as all
 from pellucid.ops.reduce import any_ as any
+from pellucid.ops.reduce import argmax, argmin, cumsum, cumulative_sum, logsumexp, mean, norm, prod, std, var
 from pellucid.ops.reduce import max_ as max
 from pellucid.ops.reduce import min_ as min
 from pellucid.ops.reduce import sum_ as sum
@@ -152,6 +179,7 @@ __all__ = [
     "broadcast_to",
     "cast",
     "ceil",
+    "celu",
     "clip",
     "concat",
     "concatenate",
@@ -163,6 +191,7 @@ __all__ = [
     "diagonal",
     "divide",
     "einsum",
+    "elu",
     "empty",
     "empty_like",
     "equal",
@@ -179,19 +208,27 @@ __all__ = [
     "full",
     "full_like",
     "gather",
+    "gelu",
+    "glu",
     "greater",
     "greater_equal",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
     "integers",
     "isfinite",
     "isinf",
     "isnan",
+    "leaky_relu",
     "less",
     "less_equal",
     "linspace",
     "log",
-    "log10",
     "log1p",
     "log2",
+    "log10",
+    "log_sigmoid",
     "log_softmax",
     "logaddexp",
     "logical_and",
@@ -207,6 +244,7 @@ __all__ = [
     "meshgrid",
     "min",
     "minimum",
+    "mish",
     "moveaxis",
     "multiply",
     "negative",
@@ -223,20 +261,29 @@ __all__ = [
     "permute_dims",
     "positive",
     "power",
+    "prelu",
     "prod",
     "reciprocal",
     "relu",
+    "relu6",
     "remainder",
     "repeat",
     "reshape",
     "roll",
     "round",
+    "rrelu",
     "scatter_add",
+    "selu",
     "sigmoid",
     "sign",
+    "silu",
     "sin",
     "sinh",
     "softmax",
+    "softmin",
+    "softplus",
+    "softshrink",
+    "softsign",
     "sort",
     "split",
     "sqrt",
@@ -251,8 +298,10 @@ __all__ = [
     "take_along_axis",
     "tan",
     "tanh",
+    "tanhshrink",
     "tensor",
     "tensordot",
+    "threshold",
     "tile",
     "topk",
     "trace",

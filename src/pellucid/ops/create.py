@@ -1,42 +1,77 @@
-"""New tensors: filled, counted, and random."""
+"""New tensors: from data, filled, counted, and grids. Random ones are in `sampling.py`."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from pellucid._typing import Shape
-from pellucid.core.check import Flag, Integer, Real, check
+from pellucid.core.check import Flag, Integer, Options, Real, check
 from pellucid.core.context import default_dtype
+from pellucid.core.convert import as_dtype
+from pellucid.core.failure import room_for
 from pellucid.core.tensor import Tensor, as_tensor, to_array, wrap
 from pellucid.errors import ArgumentError, ShapeError
-from pellucid.ops.shape import as_shape
+from pellucid.ops.elementwise import positive
+from pellucid.ops.shape import broadcast_to, checked_shape, reshape
 
 
 def asarray(data: Any, /, dtype: Any = None, copy: bool | None = None) -> Tensor:
-    """Anything numeric as a Tensor; shared with an array or Tensor of the right dtype unless copy=True."""
-    if isinstance(data, Tensor) and not copy and (dtype is None or data.dtype == np.dtype(dtype)):
-        return data
-    array = to_array(data, dtype)
-    if copy and isinstance(data, Tensor):
-        data._read()
-    return wrap(array.copy() if copy else array)
+    """Anything numeric as a Tensor, with its history if it has one; shared with an array or Tensor of the right dtype unless copy=True.
+
+    Raises
+        ArgumentError: copy=False, and the data cannot be shared.
+    """
+    if copy is not None:
+        check("copy", copy, Flag())
+    if isinstance(data, Tensor):
+        result = as_tensor(data, dtype)
+        if copy and result is data:
+            result = positive(data)
+    else:
+        array = to_array(data, dtype)
+        result = wrap(array.copy() if copy and np.may_share_memory(array, data) else array)
+    if copy is False and not (
+        isinstance(data, Tensor | np.ndarray) and np.may_share_memory(result.data, to_array(data))
+    ):
+        given = str(data.dtype) if isinstance(data, Tensor | np.ndarray) else type(data).__name__
+        raise ArgumentError("core.copy-needed", given=given, expected=result.dtype)
+    return result
 
 
 def tensor(data: Any, /, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A Tensor with its own copy of the data, as torch.tensor makes one."""
+    """A leaf Tensor with its own copy of the data, as torch.tensor makes one."""
     if isinstance(data, Tensor):
         data._read()
     return Tensor(to_array(data, dtype).copy(), requires_grad=requires_grad)
 
 
+def from_dlpack(x: Any, /) -> Tensor:
+    """A Tensor that shares the memory of another library's array through the DLPack protocol.
+
+    Raises
+        DTypeError: the object does not speak the protocol, is on another device, or is not made of real numbers.
+    """
+    if isinstance(x, Tensor):
+        return x
+    try:
+        array = np.from_dlpack(x)
+    except (AttributeError, TypeError, ValueError, RuntimeError, BufferError) as problem:
+        from pellucid.errors import DTypeError
+
+        raise DTypeError("core.foreign", type=type(x).__name__, problem=str(problem)) from None
+    return wrap(to_array(array))
+
+
 def _filled(op: str, shape: Any, value: Any, dtype: Any, requires_grad: bool) -> Tensor:
-    lengths = as_shape(op, shape)
-    if any(n < 0 for n in lengths):
-        raise ShapeError("ops.negative", op=op, name="shape", value=lengths)
-    kind = to_array(value, dtype).dtype if dtype is not None or op == "full" else default_dtype()
-    return Tensor(np.full(lengths, value, kind), requires_grad=requires_grad)
+    lengths = checked_shape(op, shape)
+    number = to_array(value, dtype)
+    if number.ndim:
+        raise ShapeError("core.one-element", shape=number.shape)
+    kind = number.dtype if dtype is not None or op == "full" else default_dtype()
+    with room_for(op, lengths):
+        return Tensor(np.full(lengths, number, kind), requires_grad=requires_grad)
 
 
 def zeros(shape: Any, /, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -51,12 +86,14 @@ def ones(shape: Any, /, dtype: Any = None, requires_grad: bool = False) -> Tenso
 
 def full(shape: Any, /, fill_value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of one value; its dtype follows the value's kind."""
+    if isinstance(fill_value, Tensor):
+        fill_value._read()
     return _filled("full", shape, fill_value, dtype, requires_grad)
 
 
 def empty(shape: Any, /, dtype: Any = None) -> Tensor:
     """A tensor whose values do not matter; they are zeros, so that none is ever undefined."""
-    return zeros(shape, dtype)
+    return _filled("empty", shape, 0, dtype, False)
 
 
 def zeros_like(x: Any, /, dtype: Any = None) -> Tensor:
@@ -83,36 +120,62 @@ def empty_like(x: Any, /, dtype: Any = None) -> Tensor:
 
 
 def arange(start: float, /, stop: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:
-    """Numbers from start (inclusive) to stop (exclusive) in steps; whole numbers give int64, else the default float."""
+    """Numbers from start (inclusive) to stop (exclusive) in steps; whole numbers give int64, else the default float.
+
+    Raises
+        ArgumentError: the step is 0.
+    """
     for name, value in (("start", start), ("stop", stop), ("step", step)):
-        check(name, value, Real(none=name == "stop"))
+        check(f"arange: {name}", value, Real(none=name == "stop"))
     if step == 0:
         raise ArgumentError("ops.arange", start=start, stop=stop)
     low, high = (0, start) if stop is None else (start, stop)
     whole = all(isinstance(v, int | np.integer) for v in (low, high, step))
-    return wrap(np.arange(low, high, step).astype(dtype or (np.int64 if whole else default_dtype())))
+    kind = as_dtype(dtype) if dtype is not None else np.dtype(np.int64) if whole else default_dtype()
+    with room_for("arange", (max(0, math.ceil((high - low) / step)),)):
+        return wrap(np.arange(low, high, step).astype(kind, copy=False))
 
 
 def linspace(start: float, stop: float, /, num: int = 50, dtype: Any = None, endpoint: bool = True) -> Tensor:
-    """`num` equally spaced numbers from start to stop."""
-    check("start", start, Real())
-    check("stop", stop, Real())
-    check("num", num, Integer(0))
-    check("endpoint", endpoint, Flag())
-    return wrap(np.linspace(start, stop, num, endpoint=endpoint).astype(dtype or default_dtype()))
+    """`num` equally spaced numbers from start to stop, or to just before it with endpoint=False."""
+    check("linspace: start", start, Real())
+    check("linspace: stop", stop, Real())
+    check("linspace: num", num, Integer(0))
+    check("linspace: endpoint", endpoint, Flag())
+    kind = default_dtype() if dtype is None else as_dtype(dtype)
+    with room_for("linspace", (num,)):
+        return wrap(np.linspace(start, stop, num, endpoint=endpoint).astype(kind))
 
 
 def eye(n: int, m: int | None = None, /, k: int = 0, dtype: Any = None) -> Tensor:
     """Ones on the k-th diagonal of an (n, m) matrix, zeros elsewhere."""
-    check("n", n, Integer(0))
-    check("m", m, Integer(0, none=True))
-    check("k", k, Integer())
-    return wrap(np.eye(n, m, k).astype(dtype or default_dtype()))
+    check("eye: n", n, Integer(0))
+    check("eye: m", m, Integer(0, none=True))
+    check("eye: k", k, Integer())
+    kind = default_dtype() if dtype is None else as_dtype(dtype)
+    with room_for("eye", (n, n if m is None else m)):
+        return wrap(np.eye(n, m, k, dtype=kind))
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
-    """Coordinate grids of vectors."""
-    from pellucid.core.check import Options
+    """Coordinate grids of vectors: one tensor for each, its values along its own axis.
 
+    Parameters
+        indexing : "xy" exchanges the first two axes, as for a picture; "ij" keeps the order of the vectors.
+    Raises
+        ShapeError: an array is not a vector.
+    """
     check("indexing", indexing, Options("xy", "ij"))
-    return [wrap(np.ascontiguousarray(g)) for g in np.meshgrid(*(to_array(a) for a in arrays), indexing=indexing)]  # type: ignore[arg-type]
+    tensors = [as_tensor(a) for a in arrays]
+    if any(t.ndim > 1 for t in tensors):
+        raise ShapeError("ops.meshgrid", shapes=", ".join(str(t.shape) for t in tensors))
+    places = list(range(len(tensors)))
+    if indexing == "xy" and len(tensors) > 1:
+        places[0], places[1] = 1, 0
+    lengths = [0] * len(tensors)
+    for t, place in zip(tensors, places, strict=True):
+        lengths[place] = t.size
+    return [
+        broadcast_to(reshape(t, [t.size if i == place else 1 for i in range(len(tensors))]), lengths)
+        for t, place in zip(tensors, places, strict=True)
+    ]

@@ -1,7 +1,8 @@
-"""Contractions: matrix products and everything written as a sum over indices; and the triangles and diagonals of matrices."""
+"""Contractions: matrix products and all that is written as a sum over indices; and the triangles and diagonals of matrices."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from pellucid._typing import Shape
-from pellucid.core.check import Integer, check
+from pellucid.core.check import Integer, check, shown
 from pellucid.core.op import NONE
 from pellucid.core.spec import Spec
-from pellucid.core.tensor import Tensor, as_tensor
+from pellucid.core.tensor import Tensor, as_tensor, wrap
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.ops._families.contraction import LETTERS, check_formula_fits, contraction, parse
-from pellucid.ops._families.reduction import normalize_axes
+from pellucid.ops._families.reduction import one_axis
 from pellucid.ops.elementwise import where
 from pellucid.ops.reduce import sum_
 from pellucid.ops.shape import broadcast_to, permute
@@ -31,8 +32,29 @@ def _contract_spec(a: Spec, b: Spec, *, formula: str) -> None:
 
 
 @contraction(formula=_contract_formula, spec=_contract_spec, onnx="Einsum")
-def contract(a: Any, b: Any, *, formula: str) -> Any:
+def _contract(a: Any, b: Any, *, formula: str) -> Any:
     """The contraction of two tensors by an index formula such as "ik,kj->ij"."""
+
+
+def contract(a: Any, b: Any, /, formula: str) -> Tensor:
+    """The contraction of two tensors by an index formula such as "ik,kj->ij": the sum over every index that the result lacks.
+
+    Raises
+        ArgumentError: the formula is malformed, or a letter stands twice in one term.
+        ShapeError: a term does not fit its tensor, or an index has two lengths.
+    """
+    a, b = as_tensor(a), as_tensor(b)
+    if not isinstance(formula, str) or not _FORMULA.fullmatch(formula):
+        raise ArgumentError("ops.formula-text", op="contract", formula=shown(formula))
+    parsed = parse(formula)
+    known = set(parsed.a + parsed.b)
+    if any(len(set(t)) != len(t) for t in parsed) or not known.issuperset(parsed.out):
+        raise ArgumentError("ops.formula-text", op="contract", formula=formula)
+    check_formula_fits("contract", parsed, a.shape, b.shape)
+    return _contract(a, b, formula=formula)
+
+
+_FORMULA = re.compile("[a-zA-Z]*,[a-zA-Z]*->[a-zA-Z]*")
 
 
 def _matmul_formula(a: Shape, b: Shape) -> str:
@@ -132,8 +154,25 @@ def outer(a: Any, b: Any, /) -> Tensor:
 
 
 def vecdot(a: Any, b: Any, /, axis: int = -1) -> Tensor:
-    """Sum of the products along an axis, broadcasting the others."""
-    return sum_(as_tensor(a) * as_tensor(b), axis)  # type: ignore[operator]
+    """Sum of the products along an axis, broadcasting the others.
+
+    Raises
+        ShapeError: the axes differ in length.
+    """
+    a, b = as_tensor(a), as_tensor(b)
+    lengths = [t.shape[one_axis("vecdot", axis, t.ndim)] for t in (a, b)]
+    if lengths[0] != lengths[1]:
+        raise ShapeError("ops.vecdot", a=a.shape, b=b.shape, axis=axis)
+    return sum_(a * b, axis)
+
+
+def dot(a: Any, b: Any, /) -> Tensor:
+    """NumPy's dot: the sum of products over the last axis of a and the last but one of b (the only one of a vector), all other axes side by
+    side; with a number, the product."""
+    a, b = as_tensor(a), as_tensor(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    return matmul(a, b) if b.ndim <= 2 else tensordot(a, b, axes=([-1], [-2]))
 
 
 def tensordot(a: Any, b: Any, /, axes: int | Sequence[Any] = 2) -> Tensor:
@@ -143,18 +182,22 @@ def tensordot(a: Any, b: Any, /, axes: int | Sequence[Any] = 2) -> Tensor:
         ShapeError: the axes differ in number or length.
     """
     a, b = as_tensor(a), as_tensor(b)
-    if isinstance(axes, int):
+    if not isinstance(axes, list | tuple):
         check("axes", axes, Integer(0, min(a.ndim, b.ndim)))
         a_axes, b_axes = list(range(a.ndim - axes, a.ndim)), list(range(axes))
     else:
         if len(axes) != 2:
-            raise ArgumentError("ops.tensordot", axes=repr(axes), a=a.shape, b=b.shape)
+            raise ArgumentError("ops.tensordot", axes=shown(axes), a=a.shape, b=b.shape)
         a_axes, b_axes = (
-            [normalize_axes("tensordot", n, t.ndim)[0] for n in (s if isinstance(s, list | tuple) else (s,))]
+            [one_axis("tensordot", n, t.ndim) for n in (s if isinstance(s, list | tuple) else (s,))]
             for s, t in zip(axes, (a, b), strict=True)
         )
-    if len(a_axes) != len(b_axes) or any(a.shape[i] != b.shape[j] for i, j in zip(a_axes, b_axes, strict=True)):
-        raise ShapeError("ops.tensordot", axes=repr(axes), a=a.shape, b=b.shape)
+    if (
+        len(a_axes) != len(b_axes)
+        or len({*a_axes}) + len({*b_axes}) != 2 * len(a_axes)
+        or any(a.shape[i] != b.shape[j] for i, j in zip(a_axes, b_axes, strict=True))
+    ):
+        raise ShapeError("ops.tensordot", axes=shown(axes), a=a.shape, b=b.shape)
     a_term = list(LETTERS[: a.ndim])
     b_term = list(LETTERS[a.ndim : a.ndim + b.ndim])
     for i, j in zip(a_axes, b_axes, strict=True):
@@ -166,14 +209,16 @@ def tensordot(a: Any, b: Any, /, axes: int | Sequence[Any] = 2) -> Tensor:
 def einsum(subscripts: str, /, *operands: Any) -> Tensor:
     """Einstein's summation: "ik,kj->ij" sums over the indices that the result lacks; "..." stands for further axes.
 
-    Without "->" the result has the indices that occur once, in alphabetical order. An index repeated in one operand takes the
-    diagonal. Three or more operands are contracted in the order that NumPy's path finder gives.
+    Without "->" the result has the indices that occur once, in alphabetical order. An index repeated in one operand takes
+    the diagonal. Three or more operands are contracted in the order that NumPy's path finder gives.
 
     Raises
         ShapeError: the terms do not fit the operands, or an index has two lengths.
         ArgumentError: the subscripts are malformed.
     """
     tensors = [as_tensor(t) for t in operands]
+    if not isinstance(subscripts, str):
+        raise ArgumentError("ops.einsum-text", subscripts=shown(subscripts), count=len(tensors))
     terms, out = _terms(subscripts, [t.ndim for t in tensors])
     lengths: dict[str, int] = {}
     for term, t in zip(terms, tensors, strict=True):
@@ -206,7 +251,7 @@ def _terms(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
     text = subscripts.replace(" ", "")
     inputs, arrow, out = text.partition("->")
     terms = inputs.split(",")
-    letters_ok = all(c.isascii() and c.isalpha() or c in ".," for c in inputs + out)
+    letters_ok = all((c.isascii() and c.isalpha()) or c in ".," for c in inputs + out)
     if (
         len(terms) != len(ndims)
         or not letters_ok
@@ -280,7 +325,7 @@ def _triangle(name: str, x: Any, k: int, lower: bool) -> Tensor:
         raise ShapeError("ops.matrix", op=name, shape=x.shape)
     check("k", k, Integer())
     mask = np.tri(x.shape[-2], x.shape[-1], k if lower else k - 1, dtype=bool)
-    return where(Tensor(mask if lower else ~mask), x, Tensor(np.zeros((), x.dtype)))
+    return where(wrap(mask if lower else ~mask), x, wrap(np.zeros((), x.dtype)))
 
 
 def tril(x: Any, /, k: int = 0) -> Tensor:
@@ -296,7 +341,8 @@ def triu(x: Any, /, k: int = 0) -> Tensor:
 def diagonal(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """The diagonal of two axes, as a new last axis."""
     x = as_tensor(x)
-    (a,), (b,) = (normalize_axes("diagonal", axis, x.ndim) for axis in (axis1, axis2))
+    check("diagonal: offset", offset, Integer())
+    a, b = (one_axis("diagonal", axis, x.ndim) for axis in (axis1, axis2))
     if a == b:
         raise ShapeError("ops.axis-twice", op="diagonal", axis=(axis1, axis2))
     order = [i for i in range(x.ndim) if i not in (a, b)] + [a, b]

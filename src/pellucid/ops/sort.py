@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from pellucid._typing import Array
-from pellucid.core.check import Integer, check
+from pellucid.core.check import Flag, Integer, check
 from pellucid.core.op import NONE, Cost, Op, register
 from pellucid.core.spec import Spec
 from pellucid.core.tensor import Tensor, apply, as_tensor
-from pellucid.ops._families.reduction import normalize_axes
+from pellucid.ops._families.reduction import one_axis
 from pellucid.ops.index import take_along_axis
 
 
@@ -45,27 +45,29 @@ _ARGSORT = register(
 )
 
 
-def argsort(x: Any, /, axis: int = -1, descending: bool = False) -> Tensor:
-    """Indices that would sort along an axis, equal elements keeping their order."""
+def argsort(x: Any, /, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """Indices that would sort along an axis. NaN counts as the largest. Equal elements keep their order, whether asked to or not."""
+    check("descending", descending, Flag())
+    check("stable", stable, Flag())
     x = as_tensor(x)
-    (number,) = normalize_axes("argsort", axis, x.ndim)
-    return apply(_ARGSORT, [x], {"axis": number, "descending": bool(descending)})
+    return apply(_ARGSORT, [x], {"axis": one_axis("argsort", axis, x.ndim), "descending": bool(descending)})
 
 
-def sort(x: Any, /, axis: int = -1, descending: bool = False) -> Tensor:
-    """The elements in order along an axis."""
+def sort(x: Any, /, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """The elements in order along an axis; NaN counts as the largest."""
     x = as_tensor(x)
-    return take_along_axis(x, argsort(x, axis, descending), axis)
+    return take_along_axis(x, argsort(x, axis, descending, stable), axis)
 
 
 def topk(x: Any, /, k: int, axis: int = -1, largest: bool = True) -> tuple[Tensor, Tensor]:
-    """The k largest (or smallest) elements along an axis, in order, and their indices.
+    """The k largest (or smallest) elements along an axis, in order, and their indices; NaN counts as the largest.
 
     Raises
         ArgumentError: k is negative or more than the axis has.
     """
     x = as_tensor(x)
-    (number,) = normalize_axes("topk", axis, x.ndim)
-    check("k", k, Integer(0, x.shape[number]))
+    number = one_axis("topk", axis, x.ndim)
+    check("topk: k", k, Integer(0, x.shape[number]))
+    check("topk: largest", largest, Flag())
     indices = argsort(x, number, descending=largest)[(slice(None),) * number + (slice(0, k),)]
     return take_along_axis(x, indices, number), indices

@@ -152,26 +152,26 @@ def contraction(
     """
 
     def declare(function: Callable[..., Any]) -> Callable[..., Tensor]:
-        name = function.__name__
+        name = function.__name__.strip("_")
         parameters = list(inspect.signature(function).parameters.values())
         names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         attrs = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
         def spec_rule(*specs: Spec, **kw: Any) -> Spec:
             spec(*specs, **kw)
-            a, b = specs[:2]
+            a, b = specs[0], specs[1]
             if a.dtype.kind == "b" and b.dtype.kind == "b":
                 raise DTypeError("ops.dtype", op=name, dtypes=f"{a.dtype.name}, {b.dtype.name}")
             parsed = parse(formula(a.shape, b.shape, **kw))
             lengths = extents(parsed, a.shape, b.shape)
             shape = tuple(1 if letter == "1" else lengths[letter] for letter in parsed.out)
-            return Spec(shape, common_dtype([(a.dtype, a.weak), (b.dtype, b.weak)]))
+            return Spec(shape, common_dtype([(s.dtype, s.weak) for s in specs]))
 
         def value(a: Any, b: Any, c: Any = None, **kw: Any) -> Array:
             if type(a) is not np.ndarray or type(b) is not np.ndarray:
                 a, b = np.asarray(a), np.asarray(b)
-            if a.dtype is not b.dtype or a.dtype.kind != "f":
-                dtype = spec_rule(Spec(a.shape, a.dtype), Spec(b.shape, b.dtype), **kw).dtype
+            if a.dtype is not b.dtype or a.dtype.kind != "f" or (c is not None and c.dtype is not a.dtype):
+                dtype = spec_rule(*(Spec(x.shape, x.dtype) for x in (a, b, c) if x is not None), **kw).dtype
                 a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
             y: Array = plan(formula(a.shape, b.shape, **kw))(a, b) if fast is None else fast(a, b, **kw)
             if c is not None:

@@ -17,17 +17,16 @@ import numpy as np
 from pellucid._typing import Array, DType, Shape
 from pellucid.core.context import default_dtype
 from pellucid.core.op import NONE, REGISTRY, Cost, Op, register
-from pellucid.core.spec import Spec
+from pellucid.core.spec import Spec, weak_dtype
 from pellucid.core.tensor import Tensor, apply
 from pellucid.errors import DTypeError, ShapeError
 from pellucid.ops._families.calls import public
 from pellucid.ops._families.maths import NUMPY, SYMBOLS, formula_of, ufunc_of, variable, work_of
 
+_BOOL = np.dtype(np.bool_)
 _FLOATS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 Kind: TypeAlias = Literal["same", "float", "bool"]
-
-_SUFFIX = {float: "f", int: "i", bool: "b"}
 
 
 def elementwise(
@@ -38,6 +37,7 @@ def elementwise(
     name: str | None = None,
     accepts: str = "fiub",
     value: Callable[..., Array] | None = None,
+    typed: slice = slice(None),
 ) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
     """Declare an elementwise operation.
 
@@ -46,8 +46,9 @@ def elementwise(
             input without a gradient; or NONE(why).
         onnx : the ONNX operator's name, a function that builds it, or NONE(why).
         kind : "same": the result has the inputs' common dtype; "float": whole numbers become floats first; "bool": comparisons.
-        accepts : the dtype kinds it takes (f float, i and u whole numbers, b boolean).
+        accepts : the kinds of common dtype it takes (f float, i and u whole numbers, b boolean).
         value : a faster way to the same eager value as the body's, if there is one.
+        typed : the inputs that decide the dtype; a condition does not.
     """
 
     def declare(body: Callable[..., Any]) -> Callable[..., Tensor]:
@@ -57,9 +58,10 @@ def elementwise(
         op_name = name or body.__name__.rstrip("_")
 
         def spec(*specs: Spec, **kw: Any) -> Spec:
-            dtype = result_dtype([(s.dtype, s.weak) for s in specs], kind)
-            if any(s.dtype.kind not in accepts for s in specs):
+            common = common_dtype([(s.dtype, s.weak) for s in specs[typed]])
+            if common.kind not in accepts:
                 raise DTypeError("ops.dtype", op=op_name, dtypes=", ".join(s.dtype.name for s in specs))
+            dtype = _BOOL if kind == "bool" else default_dtype() if kind == "float" and common.kind != "f" else common
             return Spec(broadcast_shapes(op_name, names, [s.shape for s in specs]), dtype)
 
         def expression(**kw: Any) -> Any:
@@ -99,13 +101,18 @@ def _value(
     check = accepts != "fiub"
 
     def prepared(arrays: tuple[Any, ...]) -> list[Any]:
-        dtypes = [(a.dtype, False) if isinstance(a, np.ndarray) else (_weak(a), True) for a in arrays]
+        dtypes = [(a.dtype, False) if isinstance(a, np.ndarray) else (weak_dtype(a), True) for a in arrays]
         if check:
             spec(*(Spec(np.shape(a), d, w) for a, (d, w) in zip(arrays, dtypes, strict=True)))
         common = common_dtype(dtypes)
         if kind == "float" and common.kind != "f":
             common = default_dtype()
-        return [np.asarray(a, common) if isinstance(a, np.ndarray) else common.type(a) for a in arrays]
+        # NumPy compares a Python number of any size with whole numbers of any width.
+        kept = int if kind == "bool" and common.kind in "iu" else None
+        return [
+            np.asarray(a, common) if isinstance(a, np.ndarray) else a if type(a) is kept else common.type(a)
+            for a in arrays
+        ]
 
     fast = ufunc_of(body, arity) if plain and arity <= 2 else None
     if arity == 1 and plain:
@@ -162,10 +169,6 @@ def fit(g: Tensor, x: Tensor) -> Tensor:
     return g
 
 
-def _weak(value: Any) -> DType:
-    return np.dtype(bool) if isinstance(value, bool) else np.dtype(int) if isinstance(value, int) else default_dtype()
-
-
 def common_dtype(dtypes: list[tuple[DType, bool]]) -> DType:
     """The dtype at which values meet: floats win over whole numbers, whole numbers over booleans; inside a kind the wider wins; a
     Python number takes the dtype of what it meets unless its kind is the higher one (int array + 0.5 -> default float)."""
@@ -182,28 +185,21 @@ def common_dtype(dtypes: list[tuple[DType, bool]]) -> DType:
     return common
 
 
-def result_dtype(dtypes: list[tuple[DType, bool]], kind: Kind) -> DType:
-    """The dtype of a result by its kind."""
-    if kind == "bool":
-        return np.dtype(bool)
-    common = common_dtype(dtypes)
-    return default_dtype() if kind == "float" and common.kind != "f" else common
-
-
 def broadcast_shapes(op: str, names: list[str], shapes: list[Shape]) -> Shape:
     """The common shape of inputs under broadcasting.
 
     Raises
         ShapeError: an axis has two lengths, neither of them 1.
     """
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        pass
+    if not any(n < 0 for s in shapes for n in s):
+        try:
+            return np.broadcast_shapes(*shapes)
+        except ValueError:
+            pass
     given = ", ".join(f"{n} {s}" for n, s in zip(names, shapes, strict=False))
     ndim = max(map(len, shapes))
     for axis in range(1, ndim + 1):
         lengths = sorted({s[-axis] for s in shapes if len(s) >= axis and s[-axis] != 1})
         if len(lengths) > 1:
             raise ShapeError("ops.broadcast", op=op, given=given, axis=-axis, lengths=" ≠ ".join(map(str, lengths)))
-    raise ShapeError("ops.broadcast", op=op, given=given, axis="?", lengths="?")
+    raise ShapeError("ops.negative", op=op, name="shape", value=given)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from pellucid._typing import Array
+from pellucid.core.check import shown
+from pellucid.errors import ArgumentError
 
 # Coefficients: W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969), as in CALERF.
 _ERF_SMALL = (
@@ -100,6 +102,12 @@ class _NumPy:
 
     erf = staticmethod(erf)
 
+    @staticmethod
+    def power(a: Any, b: Any) -> Any:
+        if np.asarray(b).dtype.kind == "i" and np.asarray(a).dtype.kind != "f" and np.any(np.less(b, 0)):
+            raise ArgumentError("ops.negative-power", a=shown(a), b=shown(b))
+        return np.power(a, b)
+
     def __getattr__(self, name: str) -> Any:
         function = getattr(np, name)
         setattr(self, name, function)
@@ -108,45 +116,13 @@ class _NumPy:
 
 NUMPY: Any = _NumPy()
 
-_FLOPS = {
-    "+",
-    "-",
-    "*",
-    "/",
-    "neg",
-    "abs",
-    "maximum",
-    "minimum",
-    "where",
-    "sign",
-    "floor",
-    "ceil",
-    "round",
-    "trunc",
-} | {
-    "<",
-    "<=",
-    ">",
-    ">=",
-    "==",
-    "!=",
-    "logical_and",
-    "logical_or",
-    "logical_xor",
-    "logical_not",
-    "isnan",
-    "isinf",
-    "isfinite",
-    "fmod",
-    "remainder",
-    "//",
-    "&",
-    "|",
-    "^",
-    "~",
-    "<<",
-    ">>",
-}
+# Operations that a processor has as one instruction; all others but the free ones are special functions.
+_PLAIN = frozenset(
+    "+ - * / // neg abs maximum minimum where sign copysign signbit floor ceil round trunc remainder floor_divide "
+    "< <= > >= == != logical_and logical_or logical_xor logical_not isnan isinf isfinite "
+    "bitwise_and bitwise_or bitwise_xor invert left_shift right_shift".split()
+)
+_FREE = frozenset({"positive"})
 
 
 class Symbol:
@@ -251,9 +227,9 @@ def work_of(node: Any) -> tuple[int, int]:
         if not isinstance(n, Symbol) or n.op == "x" or id(n) in seen:
             continue
         seen.add(id(n))
-        if n.op in _FLOPS:
+        if n.op in _PLAIN:
             plain += 1
-        else:
+        elif n.op not in _FREE:
             special += 1
         stack.extend(n.args)
     return plain, special

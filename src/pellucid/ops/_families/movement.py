@@ -24,7 +24,7 @@ def movement(
     formula: str,
     index: Callable[..., Any] | NONE,
     attrs: tuple[str, ...] = (),
-    adds: bool = False,
+    adds: int | None = None,
 ) -> Callable[[Callable[..., Array]], Op]:
     """Declare a movement.
 
@@ -34,7 +34,7 @@ def movement(
         index : (i, specs, **attrs) -> the input's index (a tuple of integer expressions) from the output's index i; with
             several inputs or gaps, NONE with the reason.
         formula : the map as a line of text.
-        adds : whether values that land on one place are added (scatters): then each element costs one addition.
+        adds : the input whose elements are added where they land (scatters): each costs one addition.
     """
 
     def declare(function: Callable[..., Array]) -> Op:
@@ -42,7 +42,7 @@ def movement(
             return function(*(a if type(a) is np.ndarray else np.asarray(a) for a in arrays), **kw)
 
         def cost(specs: list[Spec], out: Spec, kw: dict[str, Any]) -> Cost:
-            return Cost(flops=specs[-1].size if adds else 0)
+            return Cost(flops=0 if adds is None else specs[adds].size)
 
         def rule(i: int, g: Tensor, y: Tensor, xs: list[Any], kw: dict[str, Any]) -> Tensor | None:
             return vjp(i, g, y, xs, **kw)

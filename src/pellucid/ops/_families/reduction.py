@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from operator import index
 from typing import Any, Literal
 
 import numpy as np
 
 from pellucid._typing import Array, Axis, DType, Shape
+from pellucid.core.check import Flag, check, shown
 from pellucid.core.context import default_dtype
-from pellucid.core.op import NONE, Cost, Op, register
+from pellucid.core.convert import as_dtype
+from pellucid.core.op import NONE, REGISTRY, Cost, Op, register
 from pellucid.core.spec import Spec
-from pellucid.core.tensor import Tensor, apply
+from pellucid.core.tensor import Tensor, apply, as_tensor
 from pellucid.errors import ArgumentTypeError, IndexRangeError, ShapeError
 from pellucid.ops._families.calls import documented
 
@@ -34,15 +37,32 @@ def normalize_axes(op: str, axis: Axis, ndim: int) -> tuple[int, ...]:
     axes = axis if isinstance(axis, list | tuple) else (axis,)
     result = []
     for a in axes:
-        if isinstance(a, bool) or not hasattr(a, "__index__"):
-            raise ArgumentTypeError("ops.axis-type", op=op, axis=repr(axis))
-        number = int(a.__index__())
+        try:
+            number = int(index(a))
+        except TypeError:
+            raise ArgumentTypeError("ops.axis-type", op=op, axis=shown(axis)) from None
+        if isinstance(a, bool):
+            raise ArgumentTypeError("ops.axis-type", op=op, axis=shown(axis))
+        if ndim == 0:
+            raise IndexRangeError("ops.axis-none", op=op, axis=number)
         if not -ndim <= number < ndim:
             raise IndexRangeError("ops.axis", op=op, axis=number, ndim=ndim, low=-ndim, high=ndim - 1)
         result.append(number % ndim)
     if len(set(result)) != len(result):
-        raise ShapeError("ops.axis-twice", op=op, axis=tuple(int(a) for a in axes))
+        raise ShapeError("ops.axis-twice", op=op, axis=tuple(map(int, axes)))
     return tuple(sorted(result))
+
+
+def one_axis(op: str, axis: Any, ndim: int) -> int:
+    """A single axis as a non-negative number.
+
+    Raises
+        ArgumentTypeError: it is no whole number.
+        IndexRangeError: it does not exist.
+    """
+    if axis is None or isinstance(axis, list | tuple):
+        raise ArgumentTypeError("ops.axis-type", op=op, axis=shown(axis))
+    return normalize_axes(op, axis, ndim)[0]
 
 
 def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
@@ -60,8 +80,9 @@ def reduction(
     formula: str,
     kind: Kind = "same",
     identity: bool = True,
-    work: tuple[int, int] = (1, 0),
+    work: Callable[[int, int], tuple[int, int]] = lambda n, out: (max(n - out, 0), 0),
     uses_output: bool = True,
+    one_axis: bool = False,
 ) -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
     """Declare a reduction over axes.
 
@@ -71,14 +92,17 @@ def reduction(
         formula : the mathematics, with {axes} for the reduced axes.
         kind : dtype of the result: "same"; "sum" (booleans count as int64); "float"; "bool"; "index" (int64).
         identity : whether an empty set of elements has a result.
-        work : plain and special operations for one element.
+        work : (elements, results) -> plain and special operations; n elements are combined by n - 1 operations.
         uses_output : whether the gradient needs y.
+        one_axis : whether it runs along one axis or all of them, and not along some.
     """
 
     def declare(function: Callable[..., Array]) -> Callable[..., Tensor]:
         name = function.__name__.rstrip("_")
 
         def spec(x: Spec, *, axis: tuple[int, ...], keepdims: bool) -> Spec:
+            if one_axis and len(axis) not in (1, x.ndim):
+                raise ShapeError("ops.one-axis", op=name, axis=axis)
             if not identity and any(x.shape[a] == 0 for a in axis):
                 raise ShapeError("ops.reduce-empty", op=name, shape=x.shape)
             return Spec(reduced_shape(x.shape, axis, keepdims), _dtype(x.dtype, kind))
@@ -86,7 +110,7 @@ def reduction(
         def value(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Array:
             if type(x) is not np.ndarray:
                 x = np.asarray(x)
-            if x.size == 0 and not identity:
+            if (x.size == 0 and not identity) or one_axis:
                 spec(Spec(x.shape, x.dtype), axis=axis, keepdims=keepdims)
             if kind == "float" and x.dtype.kind != "f":
                 x = x.astype(default_dtype())
@@ -98,17 +122,14 @@ def reduction(
             # Leading axes come back by broadcasting alone.
             if not attrs["keepdims"] and axes and (uses_output or axes != tuple(range(len(axes)))):
                 kept = reduced_shape(x.data.shape, axes, True)
-                g = apply(_reshape(), [g], {"shape": kept})
+                reshape = REGISTRY["reshape"]
+                g = apply(reshape, [g], {"shape": kept})
                 if uses_output:
-                    y = apply(_reshape(), [y], {"shape": kept})
+                    y = apply(reshape, [y], {"shape": kept})
             return vjp(g, y, x)  # type: ignore[operator]
 
         def cost(specs: list[Spec], out: Spec, attrs: dict[str, Any]) -> Cost:
-            plain, special = work
-            # n elements are combined by n - 1 operations.
-            return Cost(
-                0, plain * specs[0].size - (out.size if (plain, special) == (1, 0) else 0), special * specs[0].size
-            )
+            return Cost(0, *work(specs[0].size, out.size))
 
         def written(specs: list[Spec] | None = None, attrs: dict[str, Any] | None = None) -> str:
             return formula.format(axes="axis" if attrs is None else ",".join(map(str, attrs["axis"])))
@@ -130,31 +151,39 @@ def reduction(
         )
 
         def call(x: Any, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
-            ndim = x.data.ndim if isinstance(x, Tensor) else np.ndim(x)
-            return apply(op, [x], {"axis": normalize_axes(name, axis, ndim), "keepdims": bool(keepdims)})
+            if not isinstance(x, Tensor):
+                x = as_tensor(x)
+            if keepdims is not False and keepdims is not True:
+                check("keepdims", keepdims, Flag())
+            return apply(op, [x], {"axis": normalize_axes(name, axis, x.data.ndim), "keepdims": bool(keepdims)})
 
-        call.__name__ = call.__qualname__ = name
-        call.__module__ = function.__module__
-        call.__doc__ = documented(op.doc, op.formula())
-        call.op = op  # type: ignore[attr-defined]
-        return call
+        def call_typed(x: Any, /, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
+            return call(
+                x if dtype is None else apply(REGISTRY["cast"], [x], {"dtype": as_dtype(dtype).name}), axis, keepdims
+            )
+
+        public: Callable[..., Tensor] = call_typed if kind == "sum" else call
+        public.__name__ = public.__qualname__ = name
+        public.__module__ = function.__module__
+        public.__doc__ = documented(op.doc, op.formula())
+        public.op = op  # type: ignore[attr-defined]
+        return public
 
     return declare
+
+
+def summed_dtype(dtype: DType) -> DType:
+    """The dtype of a sum or product: 64 bits for whole numbers and booleans, so that small ones do not overflow."""
+    return np.dtype(np.int64) if dtype.kind in "bi" else np.dtype(np.uint64) if dtype.kind == "u" else dtype
 
 
 def _dtype(dtype: DType, kind: Kind) -> DType:
     if kind == "bool":
         return np.dtype(bool)
-    if kind == "index" or (kind == "sum" and dtype.kind in "bi"):
+    if kind == "index":
         return np.dtype(np.int64)
-    if kind == "sum" and dtype.kind == "u":
-        return np.dtype(np.uint64)
+    if kind == "sum":
+        return summed_dtype(dtype)
     if kind == "float" and dtype.kind != "f":
         return default_dtype()
     return dtype
-
-
-def _reshape() -> Op:
-    from pellucid.core.op import REGISTRY
-
-    return REGISTRY["reshape"]
