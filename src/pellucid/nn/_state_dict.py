@@ -62,7 +62,9 @@ def load(own: dict[str, Tensor], given: Any, strict: bool, model: str) -> LoadRe
         for name in unexpected:
             near = closest(str(name), missing)
             lines.append(
-                text("nn.state-unexpected-near", name=name, near=near) if near else text("nn.state-unexpected", name=name)
+                text("nn.state-unexpected-near", name=name, near=near)
+                if near
+                else text("nn.state-unexpected", name=name)
             )
         lines += [text("nn.state-missing", name=name) for name in missing]
     if lines:
@@ -82,4 +84,3 @@ def load(own: dict[str, Tensor], given: Any, strict: bool, model: str) -> LoadRe
     for name, value in values.items():
         own[name].assign(wrap(value))
     return LoadResult(missing, unexpected)
-

@@ -1,48 +1,30 @@
-"""Module, the base of every layer and network, and Parameter, a Tensor that is trained. Layers and users' networks derive from Module; `fit`,
-optimizers, files and reports read it through its iterators.
-
-What a module is made of lives in its own attributes; `_kinds` notes which of them are parameters, buffers and submodules, in order of
-registration. So reading `self.weight` costs no more than any attribute.
+"""Module, the base of every layer and network: how it is called, hooked, saved, cast and printed. Layers and users' networks derive from it; `fit`,
+optimizers, files and reports read it through its iterators. What it is made of is kept by `_parts.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import numpy as np
 
 from pellucid._typing import DType
-from pellucid.core.check import Flag, check, closest
+from pellucid.core.check import Flag, check
 from pellucid.core.context import quiet, state
 from pellucid.core.tensor import Tensor, wrap
-from pellucid.errors import ArgumentError, ArgumentTypeError, DTypeError, ModelError, NoAttributeError, PellucidError, warn
+from pellucid.errors import DTypeError, ModelError, PellucidError
 from pellucid.nn._calls import RemovableHandle, as_inputs, calls
+from pellucid.nn._parts import Parameter, Parts, joined
 from pellucid.nn._state_dict import LoadResult, load
 
-M = TypeVar("M", bound="Module")
-Kind = Literal["parameter", "buffer", "temporary buffer", "module"]
+__all__ = ["Module", "Parameter"]
 
 _numbers = count()
-# Counts registrations in all modules, so that a network knows when the names of its parts have to be worked out anew.
-_structure = 0
 
 
-class Parameter(Tensor):
-    """A Tensor that is trained: a Module that has it as an attribute lists it, saves it and hands it to the optimizer.
-
-    Parameters
-        data : Tensor, array or nested lists of numbers; shared, not copied.
-        requires_grad : False for one that stays as it is.
-        dtype : float32 or float64; None as for a Tensor.
-    """
-
-    def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None) -> None:
-        super().__init__(data, dtype, requires_grad)
-
-
-class Module:
+class Module(Parts):
     """A part of a network: parameters, buffers, submodules, and `forward`, which computes with them.
 
     Parameters, Modules and (by `register_buffer`) buffers become part of it when they are assigned to an attribute. Calling the module
@@ -59,23 +41,10 @@ class Module:
         [[2.0, 5.0]]
     """
 
-    training: bool
     # Whether its first argument holds whole numbers that must stay so, such as the indices of an Embedding.
     takes_indices = False
-
-    # The name that the outermost network gave it; "" before, and for that network itself.
-    _path = ""
-    _named_at = -1
-    _kinds: dict[str, Kind]
-    _hooks: dict[int, Any]
-    _pre_hooks: dict[int, Any]
-    _hooked: bool
-
-    def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
-        # Here and not in __init__, so that a subclass that forgets super().__init__() is none the worse.
-        module = object.__new__(cls)
-        vars(module).update(training=True, _kinds={}, _hooks={}, _pre_hooks={}, _hooked=False)
-        return module
+    # Whether it may stand between a layer and its activation: dropout, normalisation and the like.
+    between_layers = False
 
     # Calls
 
@@ -99,8 +68,7 @@ class Module:
             raise
 
     def _call_from_outside(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self._named_at != _structure:
-            self._name_parts()
+        self._ensure_names()
         for x in args:
             if not isinstance(x, Tensor):
                 args = as_inputs(args, self._float_dtype(), any(m.takes_indices for m in self.modules()))
@@ -116,7 +84,9 @@ class Module:
         recorder = state.recorder
         if recorder is not None:
             outermost = calls.root is self
-            recorder.enter_scope(type(self).__name__ if outermost else self._path.rpartition(".")[2] or type(self).__name__)
+            recorder.enter_scope(
+                type(self).__name__ if outermost else self._path.rpartition(".")[2] or type(self).__name__
+            )
         try:
             for hook, with_kwargs in list(self._pre_hooks.values()):
                 changed = hook(self, args, kwargs) if with_kwargs else hook(self, args)
@@ -141,8 +111,11 @@ class Module:
     def _blame(self, error: PellucidError) -> None:
         """Say in an error that passes through that it happened here."""
         path = f'"{self._path}" ' if self._path else ""
-        leaf = "module" not in self._kinds.values()
-        error.add_layer(path + (repr(self) if leaf else type(self).__name__))
+        error.add_layer(path + self._label())
+
+    def _label(self) -> str:
+        """The module in a message: its repr in one line, a network by its class alone."""
+        return type(self).__name__ if "module" in self._kinds.values() else repr(self)
 
     def _float_dtype(self) -> DType | None:
         """The dtype of the first floating parameter, or None without one."""
@@ -182,81 +155,116 @@ class Module:
     def _count_hooks(self) -> None:
         vars(self)["_hooked"] = bool(self._hooks or self._pre_hooks)
 
-    # Registration
+    # State
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Parameter):
-            self._register(name, value, "parameter")
-        elif isinstance(value, Module):
-            self._register(name, value, "module")
-        elif name not in self._kinds:
-            if isinstance(value, list | tuple | dict) and not name.startswith("_"):
-                _warn_of_hidden_parts(type(self).__name__, name, value)
-            object.__setattr__(self, name, value)
-        elif value is None or (self._kinds[name].endswith("buffer") and isinstance(value, Tensor)):
-            vars(self)[name] = value
-        else:
-            raise ArgumentTypeError(
-                "nn.part-type", module=type(self).__name__, name=name, kind=self._kinds[name], type=type(value).__name__
-            )
+    def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
+        """Copies of all parameters and persistent buffers by full name, as PyTorch names them.
 
-    def __delattr__(self, name: str) -> None:
-        global _structure
-        if self._kinds.pop(name, None) is not None:
-            _structure += 1
-        object.__delattr__(self, name)
+        Unlike PyTorch's they are copies: training on does not change a state dict that was put aside.
+        """
+        return {name: wrap(value.data.copy()) for name, value in self._state(prefix)}
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # Python's own probing, far too often for a message
-            raise AttributeError(name)
-        names = [n for n in dir(self) if not n.startswith("_")]
-        raise NoAttributeError("core.attribute", module=type(self).__name__, name=name, suggestion=closest(name, names))
+    def _state(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        for path, module in self.named_modules(prefix.removesuffix("."), remove_duplicate=False):
+            for kind in ("parameter", "buffer"):
+                for name, value in module._own(kind):
+                    yield joined(path, name), value
 
-    def _register(self, name: str, value: Any, kind: Kind) -> None:
-        global _structure
-        if not isinstance(name, str) or not name or "." in name:
-            raise ArgumentError("nn.part-name", module=type(self).__name__, name=repr(name))
-        if name not in self._kinds and hasattr(type(self), name):
-            raise ArgumentError("nn.part-name-taken", module=type(self).__name__, name=name)
-        if kind == "module" and any(m is self for m in value.modules()):
-            raise ModelError("nn.cycle", module=type(self).__name__, name=name)
-        if self._kinds.get(name, kind) != kind:
-            del self._kinds[name]
-        self._kinds[name] = kind
-        vars(self)[name] = value
-        _structure += 1
-
-    def register_parameter(self, name: str, value: Parameter | None) -> None:
-        """Make `value` the parameter `name`; None keeps the name for a parameter that this instance does without."""
-        if value is not None and not isinstance(value, Parameter):
-            raise ArgumentTypeError(
-                "nn.part-type", module=type(self).__name__, name=name, kind="parameter", type=type(value).__name__
-            )
-        self._register(name, value, "parameter")
-
-    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
-        """Make `tensor` part of the state that is not trained, such as running statistics; it changes by `.assign`.
+    def load_state_dict(self, state_dict: Any, strict: bool = True) -> LoadResult:
+        """Take over the values of a state dict: ours, PyTorch's, or any mapping of names to arrays. All are checked first, then all copied.
 
         Parameters
-            tensor : Tensor, array, numbers or None.
-            persistent : whether `state_dict` holds it.
+            strict : whether missing and unexpected names are errors; shapes always are.
+        Returns
+            The missing and the unexpected names.
+        Raises
+            ModelError: names or shapes differ; all differences are listed, nothing is changed.
         """
-        value = tensor if tensor is None or isinstance(tensor, Tensor) else Tensor(tensor)
-        self._register(name, value, "buffer" if persistent else "temporary buffer")
+        result = load(dict(self._state()), state_dict, strict, type(self).__name__)
+        for path, module in self.named_modules(remove_duplicate=False):
+            if any(joined(path, name) in state_dict for name in module._kinds):
+                module._loaded()
+        return result
 
-    def add_module(self, name: str, module: Module | None) -> None:
-        """Make `module` the submodule `name`."""
-        if module is not None and not isinstance(module, Module):
-            raise _not_a_module(type(self).__name__, name, module)
-        self._register(name, module if module is not None else _Absent(), "module")
+    def _loaded(self) -> None:
+        """Called after values of the module's own were loaded."""
 
-    register_module = add_module
+    # Changes to the whole
 
-    # What it is made of
+    def train(self, mode: bool = True) -> Module:
+        """Make it and everything inside it behave as in training (dropout, batch statistics); returns self."""
+        check("train: mode", mode, Flag())
+        for module in self.modules():
+            vars(module)["training"] = bool(mode)
+        return self
 
-    def _own(self, *kinds: Kind) -> Iterator[tuple[str, Any]]:
-        """Names and values of the module's own parts of these kinds; parts that are None are left out."""
-        values = vars(self)
-        for name, kind in list(self._kinds.items()):
-            if kind in kinds and values[name] is not None:
-                yield name, values[name]
+    def eval(self) -> Module:
+        """Make it and everything inside it behave as in use; returns self."""
+        return self.train(False)
+
+    def apply(self, function: Callable[[Module], Any]) -> Module:
+        """Call `function` with every module inside, children first, and with itself; returns self."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True) -> Module:
+        """Train all parameters, or with False keep them as they are; returns self."""
+        for p in self.parameters():
+            p.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients, or with `set_to_none=False` make them zeros."""
+        for p in self.parameters():
+            p.grad = None if set_to_none or p.grad is None else wrap(np.zeros_like(p.data))
+
+    def to(self, dtype: Any) -> Module:
+        """Cast all floating parameters and buffers, and their gradients, to a float dtype; returns self.
+
+        Raises
+            DTypeError: not a float dtype.
+        """
+        try:
+            wanted = np.dtype(dtype)
+        except TypeError:
+            raise DTypeError("core.unknown-dtype", dtype=repr(dtype)) from None
+        if wanted.kind != "f":
+            raise DTypeError("core.grad-dtype", dtype=wanted)
+        for tensor in [*self.parameters(), *self.buffers()]:
+            for t in (tensor, tensor.grad):
+                if t is not None and t.data.dtype.kind == "f":
+                    t.data = t.data.astype(wanted, copy=False)
+        return self
+
+    def float(self) -> Module:
+        """Cast to float32; returns self."""
+        return self.to(np.float32)
+
+    def double(self) -> Module:
+        """Cast to float64; returns self."""
+        return self.to(np.float64)
+
+    def features(self, given: int | None) -> int | None:
+        """How many features (the last axis) leave when `given` enter; None where that is not known beforehand.
+
+        A layer that knows what it takes says so here, so that a network whose layers do not fit is refused when it is built.
+
+        Raises
+            ShapeError: it cannot take that many.
+        """
+        return None
+
+    # In words
+
+    def extra_repr(self) -> str:
+        """What stands between the parentheses of its repr; a layer writes its arguments."""
+        return ""
+
+    def __repr__(self) -> str:
+        extra, name = self.extra_repr(), type(self).__name__
+        children = [f"({key}): " + repr(module).replace("\n", "\n  ") for key, module in self._own("module")]
+        if not children:
+            return f"{name}({extra})"
+        return f"{name}(\n  " + "\n  ".join([*filter(None, [extra]), *children]) + "\n)"

@@ -1,0 +1,210 @@
+"""The layers and losses as functions, with PyTorch's names and arguments (`axis` for `dim`): nothing here holds weights. Networks of one's own
+call them in `forward`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pellucid.core.check import Options, Real, checked
+from pellucid.core.tensor import Tensor
+from pellucid.errors import ArgumentError
+from pellucid.nn.activation.piecewise import prelu
+from pellucid.nn.batch_norm import batch_norm
+from pellucid.nn.dropout import alpha_dropout, dropout
+from pellucid.nn.embedding import embedding
+from pellucid.nn.linear import bilinear, linear
+from pellucid.nn.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cosine_embedding_loss,
+    cross_entropy,
+    focal_loss,
+    gaussian_nll_loss,
+    hinge_embedding_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    margin_ranking_loss,
+    mse_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    nll_loss,
+    pairwise_distance,
+    poisson_nll_loss,
+    quantile_loss,
+    smooth_l1_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from pellucid.nn.norm import layer_norm, rms_norm
+from pellucid.ops import activation as ops
+from pellucid.ops.activation import (
+    glu,
+    hardsigmoid,
+    hardswish,
+    log_softmax,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softmin,
+    softsign,
+    tanhshrink,
+)
+from pellucid.ops.activation import log_sigmoid as logsigmoid
+from pellucid.ops.elementwise import maximum, tanh
+from pellucid.ops.index import one_hot
+from pellucid.ops.reduce import norm
+
+_ANY = Real()
+_ABOVE_ZERO = Real(0, left_open=True)
+
+
+@checked(negative_slope=_ANY)
+def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
+    """`nn.LeakyReLU` as a function."""
+    return ops.leaky_relu(input, negative_slope=negative_slope)
+
+
+@checked(lower=_ANY, upper=_ANY)
+def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> Tensor:
+    """`nn.RReLU` as a function.
+
+    Raises
+        ArgumentError: lower is above upper.
+    """
+    if lower > upper:
+        raise ArgumentError("nn.bounds", layer="rrelu", low="lower", high="upper", a=lower, b=upper, sign="≤")
+    return ops.rrelu(input, lower, upper, training)
+
+
+@checked(alpha=_ANY)
+def elu(input: Any, alpha: float = 1.0) -> Tensor:
+    """`nn.ELU` as a function."""
+    return ops.elu(input, alpha=alpha)
+
+
+@checked(alpha=_ABOVE_ZERO)
+def celu(input: Any, alpha: float = 1.0) -> Tensor:
+    """`nn.CELU` as a function."""
+    return ops.celu(input, alpha=alpha)
+
+
+@checked(approximate=Options("none", "tanh"))
+def gelu(input: Any, approximate: str = "none") -> Tensor:
+    """`nn.GELU` as a function."""
+    return ops.gelu(input, approximate=approximate)
+
+
+@checked(beta=_ABOVE_ZERO, threshold=_ANY)
+def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """`nn.Softplus` as a function."""
+    return ops.softplus(input, beta=beta, threshold=threshold)
+
+
+@checked(min_val=_ANY, max_val=_ANY)
+def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """`nn.Hardtanh` as a function.
+
+    Raises
+        ArgumentError: min_val is not below max_val.
+    """
+    if min_val >= max_val:
+        raise ArgumentError(
+            "nn.bounds", layer="hardtanh", low="min_val", high="max_val", a=min_val, b=max_val, sign="<"
+        )
+    return ops.hardtanh(input, min_val=min_val, max_val=max_val)
+
+
+@checked(lambd=_ANY)
+def hardshrink(input: Any, lambd: float = 0.5) -> Tensor:
+    """`nn.Hardshrink` as a function."""
+    return ops.hardshrink(input, lambd=lambd)
+
+
+@checked(lambd=Real(0))
+def softshrink(input: Any, lambd: float = 0.5) -> Tensor:
+    """`nn.Softshrink` as a function."""
+    return ops.softshrink(input, lambd=lambd)
+
+
+@checked(threshold=_ANY, value=_ANY)
+def threshold(input: Any, threshold: float, value: float) -> Tensor:
+    """`nn.Threshold` as a function."""
+    return ops.threshold(input, threshold=threshold, value=value)
+
+
+@checked(p=_ANY, eps=_ABOVE_ZERO)
+def normalize(input: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Tensor:
+    """The input divided by its p-norm along an axis, or by eps where that is smaller."""
+    return input / maximum(norm(input, p, axis, keepdims=True), eps)
+
+
+__all__ = [
+    "alpha_dropout",
+    "batch_norm",
+    "bilinear",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "celu",
+    "cosine_embedding_loss",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "embedding",
+    "focal_loss",
+    "gaussian_nll_loss",
+    "gelu",
+    "glu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "hinge_embedding_loss",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "logsigmoid",
+    "margin_ranking_loss",
+    "mish",
+    "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
+    "nll_loss",
+    "normalize",
+    "one_hot",
+    "pairwise_distance",
+    "poisson_nll_loss",
+    "prelu",
+    "quantile_loss",
+    "relu",
+    "relu6",
+    "rms_norm",
+    "rrelu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "soft_margin_loss",
+    "softmax",
+    "softmin",
+    "softplus",
+    "softshrink",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+    "threshold",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
+]

@@ -1,0 +1,215 @@
+"""What the losses look at before they compute: shapes, labels, ranges, and which activation an input came from. Every
+loss function calls it for each batch, and `Loss.check_targets` for a whole data set; both get the same messages.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pellucid._typing import Array, Shape
+from pellucid.core.context import default_dtype
+from pellucid.core.tensor import Tensor, as_tensor
+from pellucid.errors import DataError, LabelError, ModelError, ShapeError, warn
+from pellucid.ops.shape import cast, reshape
+
+
+def as_input(x: Any) -> Tensor:
+    """What a network gave out, as floats."""
+    x = as_tensor(x)
+    return x if x.data.dtype.kind == "f" else cast(x, default_dtype())
+
+
+def as_target(target: Any, like: Tensor) -> Tensor:
+    """A target at the dtype of the network: float64 labels must not turn a float32 network's loss into float64."""
+    target = as_tensor(target)
+    return target if target.data.dtype is like.data.dtype else cast(target, like.data.dtype)
+
+
+def pair(loss: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
+    """Input and target as floats of one dtype and of the same shape."""
+    x = as_input(input)
+    t = as_tensor(target)
+    if x.data.shape != t.data.shape:
+        refuse_shapes(loss, x.shape, t.data)
+    return x, t if t.data.dtype is x.data.dtype else cast(t, x.data.dtype)
+
+
+def refuse_shapes(loss: str, shape: Shape, target: Array, given: str | None = None) -> None:
+    """Raise the error for a target of another shape than `shape`, with the change that makes it fit if there is one."""
+    given = given or f"input {shape}, target {target.shape}"
+    raise ShapeError("losses.shapes", loss=loss, given=given, expected=f"target {shape}", fix=_fitting(shape, target))
+
+
+def _fitting(shape: Shape, target: Array) -> str | None:
+    """The expression that gives a target the shape asked for, where the meaning leaves no choice."""
+    if target.size and [n for n in shape if n != 1] == [n for n in target.shape if n != 1]:
+        return reshaped("target", shape)
+    if shape and target.dtype.kind in "iu" and target.size and target.shape == shape[:-1]:
+        return f"pellucid.one_hot(target, {shape[-1]})" if 0 <= target.min() <= target.max() < shape[-1] else None
+    return None
+
+
+def reshaped(name: str, shape: Shape) -> str:
+    """`target.reshape(-1, 1)`: the first length is left open, so that it holds for every batch."""
+    return f"{name}.reshape({', '.join(['-1', *map(str, shape[1:])]) if shape else '()'})"
+
+
+def same_shapes(loss: str, **tensors: Tensor) -> None:
+    """Raise unless all have the shape of the first."""
+    first, *others = tensors.items()
+    for name, tensor in others:
+        if tensor.data.shape != first[1].data.shape:
+            given = ", ".join(f"{n} {t.shape}" for n, t in tensors.items())
+            wanted = first[1].shape
+            squeezed = [[n for n in s if n != 1] for s in (wanted, tensor.shape)]
+            fix = reshaped(name, wanted) if tensor.size and squeezed[0] == squeezed[1] else None
+            raise ShapeError("losses.shapes", loss=loss, given=given, expected=f"{name} {wanted}", fix=fix)
+
+
+def element_weight(loss: str, name: str, weight: Any, x: Tensor) -> Tensor:
+    """A factor for each element of x: of its shape, of one row's shape, or with axes of length 1."""
+    w = as_target(weight, x)
+    shape, own = x.shape, w.shape
+    tail = shape[len(shape) - len(own) :] if own else ()
+    if len(own) not in (0, len(shape) - 1, len(shape)) or any(a not in (1, b) for a, b in zip(own, tail, strict=True)):
+        fix = f"sample_weight={name}" if name == "weight" and own == shape[:1] else None
+        expected = f"{shape}, {shape[1:]}" if len(shape) > 1 else str(shape)
+        raise ShapeError("losses.weight-shape", loss=loss, name=name, given=own, expected=expected, fix=fix)
+    return w
+
+
+def class_weight(loss: str, weight: Any, x: Tensor, classes: int) -> Tensor:
+    """A factor for each class."""
+    w = as_target(weight, x)
+    if w.shape != (classes,):
+        raise ShapeError(
+            "losses.weight-shape", loss=loss, name="weight", given=w.shape, expected=str((classes,)), fix=None
+        )
+    return w
+
+
+def row_weight(loss: str, weight: Any, like: Tensor) -> Tensor:
+    """A factor for each row of `like`, with axes of length 1 for its other axes."""
+    w = as_target(weight, like)
+    wanted = like.shape[:1]
+    if w.shape != wanted:
+        fix = reshaped("sample_weight", wanted) if w.size == math.prod(wanted) and w.size else None
+        raise ShapeError(
+            "losses.weight-shape", loss=loss, name="sample_weight", given=w.shape, expected=str(wanted), fix=fix
+        )
+    if w.size and not (np.minimum.reduce(w.data, None) >= 0 and np.isfinite(w.data).all()):
+        row = int(np.argmin((w.data >= 0) & np.isfinite(w.data)))
+        raise DataError("losses.sample-weight", loss=loss, value=str(w.data.flat[row]), row=row)
+    return reshape(w, w.shape + (1,) * (like.ndim - 1)) if like.ndim > 1 else w
+
+
+def _row(wrong: Array) -> int:
+    """The row of the first element that is marked."""
+    return int(np.argwhere(wrong)[0][0]) if wrong.ndim else 0
+
+
+def _first(a: Array, wrong: Array) -> str:
+    return str(a[wrong].flat[0]) if a.ndim else str(a)
+
+
+def no_nan(loss: str, target: Array) -> None:
+    """Raise if a target is NaN."""
+    if target.dtype.kind == "f":
+        wrong = np.isnan(target)
+        if wrong.any():
+            raise LabelError("losses.nan-target", loss=loss, count=int(wrong.sum()), row=_row(wrong))
+
+
+def in_unit_interval(loss: str, target: Array) -> None:
+    """Raise if a binary target lies outside [0, 1]; NaN is left to the loss's own result."""
+    if target.size and (np.minimum.reduce(target, None) < 0 or np.maximum.reduce(target, None) > 1):
+        wrong = (target < 0) | (target > 1)
+        signs = bool((np.abs(target) == 1).all())
+        raise LabelError(
+            "losses.unit-target",
+            loss=loss,
+            value=_first(target, wrong),
+            row=_row(wrong),
+            fix="(target + 1) / 2" if signs else None,
+        )
+
+
+def plus_or_minus_one(loss: str, target: Array) -> None:
+    """Raise if a target is neither 1 nor -1."""
+    wrong = np.abs(target) != 1
+    if wrong.any():
+        no_nan(loss, target)
+        zeros = bool(((target == 0) | (target == 1)).all())
+        raise LabelError(
+            "losses.sign-target",
+            loss=loss,
+            value=_first(target, wrong),
+            row=_row(wrong),
+            fix="2 * target - 1" if zeros else None,
+        )
+
+
+def not_negative(loss: str, target: Array, what: str) -> None:
+    """Raise if a target that counts or weighs something is negative."""
+    if target.size and np.minimum.reduce(target, None) < 0:
+        wrong = target < 0
+        raise LabelError(
+            "losses.negative-count" if what == "count" else "losses.negative-probability",
+            loss=loss,
+            value=_first(target, wrong),
+            row=_row(wrong),
+        )
+
+
+def probabilities(loss: str, p: Array) -> None:
+    """Raise if a network's output is no probability."""
+    if p.size and (np.minimum.reduce(p, None) < 0 or np.maximum.reduce(p, None) > 1):
+        wrong = (p < 0) | (p > 1)
+        raise ModelError("losses.not-probability", loss=loss, value=_first(p, wrong), row=_row(wrong))
+
+
+def activation_of(x: Tensor) -> str | None:
+    """The activation whose direct result x is, where its history tells."""
+    source = x._source
+    if source is None:
+        return None
+    return "sigmoid" if source[0].name == "sigmoid" else x._scope
+
+
+_LAYERS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
+
+
+def takes_logits(loss: str, x: Tensor, refused: tuple[str, ...]) -> None:
+    """Raise if x has been through an activation that the loss applies itself; warn where it only hampers."""
+    found = activation_of(x)
+    if found not in _LAYERS:
+        return
+    if found in refused:
+        raise ModelError("losses.activated", loss=loss, activation=found, layer=_LAYERS[found], shape=x.shape)
+    warn("losses.squashed", loss=loss, activation=found, layer=_LAYERS[found], shape=x.shape)
+
+
+def takes_log_probabilities(loss: str, x: Tensor) -> None:
+    """Raise if x is softmax without its logarithm."""
+    if x._scope == "softmax" and x._source is not None:
+        raise ModelError("losses.no-log", loss=loss, shape=x.shape)
+
+
+def logits_behind(p: Tensor) -> Tensor | None:
+    """The logits that p is the sigmoid of, where its history tells; through reshapes too."""
+    source = p._source
+    if source is None:
+        z = p._logits
+        return z if z is not None and p._changed == 0 and z._changed <= p._made else None
+    op, (z, *_), attrs = source
+    if p._changed > p._made or not isinstance(z, Tensor) or z._changed > p._made:
+        return None
+    if op.name == "sigmoid":
+        return z if z.data.dtype.kind == "f" else None
+    if op.name == "reshape":
+        behind = logits_behind(z)
+        return None if behind is None else reshape(behind, attrs["shape"])
+    return None
