@@ -1,5 +1,5 @@
-"""What a user gives an optimizer as parameters comes in: an iterable of Tensors, of (name, Tensor) pairs, or of dicts with options of their
-own. Checked ParamGroups leave. Called by Optimizer when it is built and when a group is added.
+"""What a user gives an optimizer as parameters comes in: an iterable of Tensors, of (name, Tensor) pairs, or of dicts
+with options of their own. Checked ParamGroups leave. Called by Optimizer when it is built and when a group is added.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ KEPT_KEYS = (
 
 
 class ParamGroup(dict[str, Any]):
-    """Parameters that share their options. An option is checked when it is written: `group["lr"] = -1` is refused there."""
+    """Parameters that share their options. An option is checked when it is written: `group["lr"] = -1` is refused
+    there.
+    """
 
     owner: str = ""
     constraints: Mapping[str, Constraint] = {}
@@ -113,7 +115,9 @@ def _listed(optimizer: str, params: Any) -> list[Any]:
 
 
 def _described(params: Any) -> str:
-    return f"{type(params).__name__}" if isinstance(params, Iterator) or hasattr(params, "parameters") else shown(params)
+    return (
+        f"{type(params).__name__}" if isinstance(params, Iterator) or hasattr(params, "parameters") else shown(params)
+    )
 
 
 def check_parameters(optimizer: str, items: list[Any], taken: set[int]) -> tuple[list[Tensor], list[str] | None]:

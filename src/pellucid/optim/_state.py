@@ -1,4 +1,6 @@
-"""An optimizer's state as plain data in PyTorch's layout, and back. Called by Optimizer.state_dict and load_state_dict."""
+"""An optimizer's state as plain data in PyTorch's layout, and back. Called by Optimizer.state_dict and
+load_state_dict.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ def _copied(value: Any) -> Any:
     return value
 
 
-def load(optimizer: Optimizer, given: Mapping[str, Any]) -> None:
+def load(optimizer: Optimizer, given: Any) -> None:
     """Check everything, then replace the optimizer's groups' options and its state."""
     name = type(optimizer).__name__
     if not isinstance(given, Mapping) or not {"state", "param_groups"} <= set(given):

@@ -1,5 +1,6 @@
-"""The optimizer that all others are made from. Parameters with fresh gradients come in at `step`, new values leave by `assign`; here are
-the parameter groups, the counting of steps, `zero_grad` and `state_dict`. The update rules stand in the files beside this one.
+"""The optimizer that all others are made from. Parameters with fresh gradients come in at `step`, new values leave by
+`assign`; here are the parameter groups, the counting of steps, `zero_grad` and `state_dict`. The update rules stand in
+the files beside this one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pellucid._typing import DType
+from pellucid._typing import DType, Shape
 from pellucid.core.check import Constraint, Pair, Real
 from pellucid.core.context import enable_grad, quiet, scope, state
 from pellucid.core.op import REGISTRY
@@ -32,8 +33,8 @@ class Optimizer:
     A new optimizer is a class with `options` and `_update`; see `sgd.py` for the shortest.
 
     Parameters
-        params : iterable of Tensors (`model.parameters()`), of (name, Tensor) pairs, or of dicts: {"params": [...], "lr": 0.01}
-            is a group with a rate of its own.
+        params : iterable of Tensors (`model.parameters()`), of (name, Tensor) pairs, or of dicts: {"params": [...],
+            "lr": 0.01} is a group with a rate of its own.
         defaults : options of the groups that do not set them.
     Raises
         ArgumentTypeError: `params` holds something that is not a Tensor; an unknown option.
@@ -92,8 +93,8 @@ class Optimizer:
 
     @property
     def formula(self) -> tuple[str, ...]:
-        """The update as the first group's options make it, one line a state: Python over g (gradient), p (parameter), the
-        options by name (`betas` as beta1, beta2) and the state's names, from the old values to the new ones."""
+        """The update as the first group's options make it, one line a state: Python over g (gradient), p (parameter),
+        the options by name (`betas` as beta1, beta2) and the state's names, from the old values to the new ones."""
         return self._formula(self.param_groups[0])
 
     def _formula(self, group: Mapping[str, Any]) -> tuple[str, ...]:
@@ -115,8 +116,12 @@ class Optimizer:
             loss = self._evaluate(closure)
         before, state.grad = state.grad, False
         try:
-            with quiet(), scope(self._name):
-                self._step_groups()
+            with quiet():
+                if state.recorder is None:
+                    self._step_groups()
+                else:
+                    with scope(self._name):
+                        self._step_groups()
         finally:
             state.grad = before
         self._step_taken = True
@@ -131,7 +136,9 @@ class Optimizer:
                 if g is None or p._grad_used:
                     continue
                 if g.data.shape != p.data.shape:
-                    raise ShapeError("optim.gradient-shape", name=p.name or "parameter", given=g.shape, expected=p.shape)
+                    raise ShapeError(
+                        "optim.gradient-shape", name=p.name or "parameter", given=g.shape, expected=p.shape
+                    )
                 fresh.append(p)
             if fresh:
                 work.append((group, fresh))
@@ -160,8 +167,9 @@ class Optimizer:
         """Forget the gradients. Not needed: after a step the next backward starts afresh by itself.
 
         Parameters
-            set_to_none : True: `.grad` becomes None, and a parameter that the next backward does not reach is left alone by
-                the next step. False: it becomes zeros, and such a parameter is still moved by momentum and weight decay.
+            set_to_none : True: `.grad` becomes None, and a parameter that the next backward does not reach is left
+                alone by the next step. False: it becomes zeros, and such a parameter is still moved by momentum and
+                weight decay.
         """
         for group in self.param_groups:
             for p in group["params"]:
@@ -170,7 +178,8 @@ class Optimizer:
                     p._grad_used = False
 
     def _counted(self, group: ParamGroup, params: list[Tensor]) -> Iterator[tuple[Tensor, DType, list[Tensor]]]:
-        """Add one to the parameters' step counts; yields the new count, the dtype and the parameters of each count and dtype.
+        """Add one to the parameters' step counts; yields the new count, the dtype and the parameters of each count and
+        dtype.
 
         Parameters that always step together share one count, so that what depends on it alone is computed once.
         """
@@ -215,11 +224,16 @@ class Optimizer:
                 apart[key] = {name: wrap(s[name].data.copy()) for name in names}
             s.update(apart[key])
 
+    def _state_shape(self, p: Tensor) -> Shape:
+        """The shape that the arrays in the state of `p` have."""
+        return p.shape
+
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that `load_state_dict` needs, in PyTorch's layout.
 
         Returns
-            {"state": {number of the parameter: {name: Tensor or number}}, "param_groups": [{"lr": ..., "params": [numbers]}]}
+            {"state": {number of the parameter: {name: Tensor or number}},
+             "param_groups": [{"lr": 0.1, ..., "params": [numbers]}]}
         """
         return _state.saved(self)
 

@@ -1,11 +1,13 @@
-"""Gradient descent, with momentum. Gradients come in through Optimizer.step; new parameters and momentum buffers leave."""
+"""Gradient descent, with momentum. Gradients come in through Optimizer.step; new parameters and momentum buffers
+leave.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from pellucid.core.check import Flag, Real, checked
+from pellucid.core.check import Constraint, Flag, Real, checked
 from pellucid.core.context import state
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import ArgumentError, RecordingError
@@ -34,9 +36,9 @@ class SGD(Optimizer):
     Raises
         ArgumentError: nesterov without momentum or with dampening.
     Source
-        B. Polyak, Some methods of speeding up the convergence of iteration methods, 1964; I. Sutskever et al., On the importance of
-        initialization and momentum in deep learning, 2013, equations 1-4, with the rate outside of the buffer as in PyTorch, so that
-        a change of the rate acts at once on the whole step.
+        B. Polyak, Some methods of speeding up the convergence of iteration methods, 1964; I. Sutskever et al., On the
+        importance of initialization and momentum in deep learning, 2013, equations 1-4, with the rate outside of the
+        buffer as in PyTorch, so that a change of the rate acts at once on the whole step.
     Examples
         >>> w = pl.Tensor([1.0], requires_grad=True)
         >>> optimizer = SGD([w], lr=0.1, momentum=0.9)
@@ -47,7 +49,7 @@ class SGD(Optimizer):
         0.486
     """
 
-    options = {
+    options: ClassVar[Mapping[str, Constraint]] = {
         "lr": Real(0),
         "momentum": Real(0),
         "dampening": Real(),
@@ -119,9 +121,11 @@ class SGD(Optimizer):
         lines = gradient_formula(group)
         if not group["momentum"]:
             return (*lines, "p = p - lr * g")
-        buffer = "momentum_buffer = momentum * momentum_buffer + "
-        if group["dampening"] == 0:
-            lines = (*lines, buffer + "g")
-        else:
-            lines = (*lines, f"{buffer}(g if step == 0 else (1 - dampening) * g)", "step = step + 1")
-        return (*lines, f"p = p - lr * {'(g + momentum * momentum_buffer)' if group['nesterov'] else 'momentum_buffer'}")
+        buffer = "momentum * momentum_buffer + g"
+        if group["dampening"]:
+            buffer = "g if momentum_buffer is None else momentum * momentum_buffer + (1 - dampening) * g"
+        lines = (*lines, f"momentum_buffer = {buffer}")
+        return (
+            *lines,
+            f"p = p - lr * {'(g + momentum * momentum_buffer)' if group['nesterov'] else 'momentum_buffer'}",
+        )

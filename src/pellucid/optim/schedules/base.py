@@ -1,0 +1,158 @@
+"""What the schedules share: counting epochs, writing the groups' rates, saving and loading. A schedule says in `_rates`
+what the next rates are from the present ones, so that several schedules of one optimizer multiply, and, where it can,
+in `_rates_at` what they are from the epoch alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pellucid.core.check import Integer, check
+from pellucid.errors import ArgumentError, ArgumentTypeError, warn
+from pellucid.optim._groups import ParamGroup
+from pellucid.optim.optimizer import Optimizer
+
+# PyTorch's note to itself while it steps.
+_TORCH_ONLY = ("_get_lr_called_within_step",)
+
+
+def check_optimizer(schedule: str, optimizer: Any) -> None:
+    """Raise unless it is an optimizer.
+
+    Raises
+        ArgumentTypeError: something else.
+    """
+    if not isinstance(optimizer, Optimizer):
+        raise ArgumentTypeError("optim.schedule-optimizer", schedule=schedule, given=type(optimizer).__name__)
+
+
+def write_rate(group: ParamGroup, lr: float) -> None:
+    """Set the rate of a group. A schedule that ends at 0 may miss it by a rounding error: below 0 it would be
+    refused.
+    """
+    group["lr"] = 0.0 if -1e-12 < lr < 0 else lr
+
+
+def for_each_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
+    """One value for each group: the same for all, or one each from a sequence.
+
+    Raises
+        ArgumentError: a sequence of another length.
+    """
+    count = len(optimizer.param_groups)
+    if not isinstance(value, list | tuple):
+        return [value] * count
+    if len(value) != count:
+        raise ArgumentError("optim.each-group", name=name, given=len(value), count=count)
+    return list(value)
+
+
+class LRScheduler:
+    """Base of the schedules: rates of an optimizer's groups as a function of the number of `step()` calls, the epoch.
+
+    Building a schedule writes the rates of epoch 0; call `step()` once an epoch, after the optimizer's step.
+
+    Parameters
+        optimizer : Optimizer, whose groups keep their first rate in "initial_lr"
+        last_epoch : int >= -1: -1 starts anew; else the epoch at which the groups, whose "initial_lr" must be there,
+            stand
+    Raises
+        ArgumentTypeError: not an optimizer.
+        ArgumentError: last_epoch >= 0 and a group without "initial_lr".
+    """
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        check_optimizer(self._name, optimizer)
+        check(f"{self._name}: last_epoch", last_epoch, Integer(-1))
+        self.optimizer = optimizer
+        for number, group in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                group.setdefault("initial_lr", group["lr"])
+            elif "initial_lr" not in group:
+                raise ArgumentError("optim.initial-lr", schedule=self._name, number=number, epoch=last_epoch)
+        self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
+        self.last_epoch = last_epoch
+        self._last_lr: list[float] = []
+        self._start()
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def _start(self) -> None:
+        """Write the rates of the epoch after `last_epoch`, as a fresh schedule."""
+        self._step_count = 0
+        self._is_initial = True
+        try:
+            self.step()
+        finally:
+            self._is_initial = False
+
+    @property
+    def _groups(self) -> list[ParamGroup]:
+        return self.optimizer.param_groups
+
+    def _present(self) -> list[float]:
+        return [group["lr"] for group in self._groups]
+
+    def _rates(self) -> list[float]:
+        """The rates of epoch `last_epoch`, from those of the epoch before, which the groups still have."""
+        raise NotImplementedError
+
+    def _rates_at(self) -> list[float]:
+        """The rates of epoch `last_epoch`, from `base_lrs` alone."""
+        return self._rates()
+
+    def get_last_lr(self) -> list[float]:
+        """The rates of the groups, as this schedule last left them."""
+        return list(self._last_lr)
+
+    def step(self) -> None:
+        """Go to the next epoch. Call it after the optimizer's step."""
+        self._count_step()
+        self.last_epoch += 1
+        self._write(self._rates())
+
+    def _count_step(self) -> None:
+        if self._step_count == 1 and not self.optimizer._step_taken:
+            warn("optim.schedule-first", schedule=self._name, optimizer=self.optimizer._name)
+        self._step_count += 1
+
+    def _undo(self) -> None:
+        """Go back to before the epoch that building the schedule wrote."""
+        self.last_epoch -= 1
+
+    def _restart(self) -> None:
+        """Write the rates of epoch 0 over whatever the groups have."""
+        self.last_epoch = 0
+        self._write(self._rates_at())
+
+    def _write(self, rates: list[float]) -> None:
+        for group, lr in zip(self._groups, rates, strict=True):
+            write_rate(group, lr)
+        self._last_lr = self._present()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `load_state_dict` needs, under PyTorch's names: numbers, strings and lists. Functions are not in
+        it.
+        """
+        return {k: list(v) if isinstance(v, list) else v for k, v in self.__dict__.items() if k != "optimizer"}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a state saved by `state_dict`. The rates themselves come with the optimizer's state.
+
+        Raises
+            ArgumentError: names that this schedule does not have.
+        """
+        self._check_names(state_dict)
+        for name, value in state_dict.items():
+            if name not in _TORCH_ONLY:
+                setattr(self, name, list(value) if isinstance(value, list) else value)
+
+    def _check_names(self, state_dict: Mapping[str, Any]) -> None:
+        own = set(self.state_dict())
+        given = set(state_dict) - set(_TORCH_ONLY)
+        if given != own:
+            words = {"missing": ", ".join(sorted(own - given)) or "-", "unknown": ", ".join(sorted(given - own)) or "-"}
+            raise ArgumentError("optim.schedule-state", schedule=self._name, **words)
