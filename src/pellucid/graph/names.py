@@ -1,0 +1,115 @@
+"""A function comes in; names leave: its own, those of its arguments, and those of the tensors it will find in modules, optimizers, closures and
+globals. `trace` calls it; a function whose parts cannot be seen gets numbers instead of names.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pellucid.core.tensor import Tensor
+
+NamedTensor = tuple[str, Tensor, bool]
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """What to call the graph of a function."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__name__", type(function).__name__)
+    return "function" if name == "<lambda>" else str(name)
+
+
+def input_names(function: Callable[..., Any], count: int) -> list[str]:
+    """Names of the first `count` positional arguments."""
+    names: list[str] = []
+    try:
+        parameters = inspect.signature(getattr(function, "forward", function)).parameters.values()
+    except (TypeError, ValueError):
+        parameters = {}.values()  # type: ignore[assignment]
+    for p in parameters:
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
+            names.append(p.name)
+        elif p.kind is p.VAR_POSITIONAL:
+            names += [f"{p.name}.{n}" for n in range(max(count - len(names), 0))]
+    names += [f"input.{n}" for n in range(len(names), count)]
+    return names[:count]
+
+
+def named_tensors(function: Callable[..., Any]) -> Iterator[NamedTensor]:
+    """Tensors that the function can reach, each with its name and whether it is state: part of a module or an optimizer."""
+    seen: set[int] = set()
+    for path, item in _reachable(function):
+        for name, tensor, is_state in _parts(path, item):
+            if id(tensor) not in seen:
+                seen.add(id(tensor))
+                yield name, tensor, is_state
+
+
+def _reachable(function: Any) -> Iterator[tuple[str, Any]]:
+    """What the function refers to by name: itself if it is a module, its object, its closure, its globals."""
+    while isinstance(function, functools.partial):
+        yield from ((f"argument.{n}", a) for n, a in enumerate(function.args))
+        yield from function.keywords.items()
+        function = function.func
+    if _is_module(function):
+        yield "", function
+        return
+    owner = getattr(function, "__self__", None)
+    if owner is not None:
+        yield ("", owner) if _is_module(owner) else ("self", getattr(owner, "__dict__", {}))
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        yield "", getattr(function, "__dict__", {})
+        return
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:  # not yet filled
+            continue
+    names = function.__globals__
+    yield from ((name, names[name]) for name in code.co_names if name in names)
+
+
+def _parts(path: str, item: Any, depth: int = 0) -> Iterator[NamedTensor]:
+    if isinstance(item, Tensor):
+        yield item.name or path, item, False
+    elif _is_module(item):
+        for named in (item.named_parameters(), item.named_buffers()):
+            for name, tensor in named:
+                yield _joined(path, name), tensor, True
+    elif _is_optimizer(item):
+        yield from _optimizer_parts(path, item)
+    elif depth < 2 and isinstance(item, Mapping):
+        for key, part in list(item.items()):
+            if isinstance(key, str | int):
+                yield from _parts(_joined(path, str(key)), part, depth + 1)
+    elif depth < 2 and isinstance(item, list | tuple):
+        for n, part in enumerate(item):
+            yield from _parts(_joined(path, str(n)), part, depth + 1)
+
+
+def _optimizer_parts(path: str, optimizer: Any) -> Iterator[NamedTensor]:
+    for n, entries in enumerate(optimizer.state.values()):
+        if isinstance(entries, Mapping):
+            for key, tensor in entries.items():
+                if isinstance(tensor, Tensor):
+                    yield _joined(path, f"{n}.{key}"), tensor, True
+
+
+def _is_module(item: Any) -> bool:
+    return not isinstance(item, type) and all(
+        callable(getattr(type(item), name, None)) for name in ("named_parameters", "named_buffers")
+    )
+
+
+def _is_optimizer(item: Any) -> bool:
+    values = getattr(item, "__dict__", {})
+    return isinstance(values.get("state"), Mapping) and isinstance(values.get("param_groups"), list)
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
