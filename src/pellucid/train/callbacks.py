@@ -1,4 +1,5 @@
-"""What happens between the steps and epochs of `fit`: a callback receives the `Run` and may read it, write files, or stop it.
+"""What happens between the steps and epochs of `fit`: a callback receives the `Run` and may read it, write files, or
+stop it.
 
 Early stopping, checkpoints of the model, a JSON-lines log, and functions of your own.
 """
@@ -21,8 +22,8 @@ _MODE = Options("auto", "min", "max")
 class Callback:
     """Base of all callbacks: every method does nothing until it is overridden.
 
-    `on_batch_end` is called only where it is overridden, so that an empty one costs nothing. To take part in bit-exact resuming, a
-    callback that remembers something also overrides `state_dict` and `load_state_dict`.
+    `on_batch_end` is called only where it is overridden, so that an empty one costs nothing. To take part in bit-exact
+    resuming, a callback that remembers something also overrides `state_dict` and `load_state_dict`.
     """
 
     def on_train_begin(self, run: Run) -> None:
@@ -51,14 +52,14 @@ class Callback:
 class EarlyStopping(Callback):
     """Stop when a measured quantity has not improved for some epochs, and give the model its best weights back.
 
-    The best weights are restored however training ends: by this callback, after the last epoch, by Ctrl-C, or by the error of a
-    non-finite loss. Of several, the first in the list is the one whose best weights are restored.
+    The best weights are restored however training ends: by this callback, after the last epoch, by Ctrl-C, or by the
+    error of a non-finite loss. Of several, the first in the list is the one whose best weights are restored.
 
     Parameters
         monitor : "val_loss", "loss", or a metric such as "val_accuracy"
         patience : epochs without improvement before training stops
-        min_delta : the least change that counts as an improvement, in the quantity's own units; the weights that are kept are
-            always those of the best value
+        min_delta : the least change that counts as an improvement, in the quantity's own units; the weights that are
+            kept are always those of the best value
         mode : "min", "max", or "auto": losses and errors are minimised, metrics such as accuracy maximised
     Source
         Prechelt, Early stopping - but when?, 1998; the arguments are those of Keras.
@@ -166,7 +167,9 @@ class ModelCheckpoint(Callback):
     def state_dict(self) -> dict[str, Any]:
         """The value to beat."""
         best = self._best
-        return {"value": None, "direction": None} if best is None else {"value": best.value, "direction": best.direction}
+        return (
+            {"value": None, "direction": None} if best is None else {"value": best.value, "direction": best.direction}
+        )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from the value to beat."""
@@ -176,7 +179,8 @@ class ModelCheckpoint(Callback):
 
 
 class JSONLogger(Callback):
-    """Write one JSON object an epoch to a file: `{"epoch": 0, "loss": ..., ...}`; a number that is not finite is written null.
+    """Write one JSON object an epoch to a file: `{"epoch": 0, "loss": ..., ...}`; a number that is not finite is
+    written null.
 
     Parameters
         path : the file; a run that is not resumed starts it anew

@@ -1,5 +1,5 @@
-"""Names come in, as a command line or a configuration holds them; losses, optimizers and schedules leave. Called by `fit`, `evaluate`
-and the command line.
+"""Names come in, as a command line or a configuration holds them; losses, optimizers and schedules leave. Called by
+`fit`, `evaluate` and the command line.
 """
 
 from __future__ import annotations
@@ -101,9 +101,10 @@ def make_schedule(schedule: Any, optimizer: Any, *, steps: int, epochs: int) -> 
     """A schedule of the learning rate, and whether it moves on every "step" or every "epoch".
 
     Parameters
-        schedule : None; a schedule of `pellucid.optim`, which passes as it is; a function of the optimizer that makes one; or a name:
-            "constant"; "cosine", from lr to 0; "one_cycle", up to lr and down; "linear", from lr to 0: these move every step.
-            "exponential", to lr/100 over the run; "step", to lr/10 after each third of the epochs
+        schedule : None; a schedule of `pellucid.optim`, which passes as it is; a function of the optimizer that makes
+            one; or a name: "constant"; "cosine", from lr to 0; "one_cycle", up to lr and down; "linear", from lr to 0:
+            these move every step. "exponential", to lr/100 over the run; "step", to lr/10 after each third of the
+            epochs
         optimizer : the optimizer whose rate it sets
         steps : updates in the whole run
         epochs : epochs in the whole run

@@ -1,5 +1,5 @@
-"""A trained network and data come in; its outputs, or its loss and metrics over the whole set, leave. Called by users, by `fit` after
-each epoch, and by the command line.
+"""A trained network and data come in; its outputs, or its loss and metrics over the whole set, leave. Called by users,
+by `fit` after each epoch, and by the command line.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def prepared(model: Module, data: Any) -> Dataset:
 
 @contextmanager
 def evaluating(model: Module) -> Iterator[None]:
-    """Inside, the model is in evaluation mode and nothing is tracked; after it, every module is back in its own mode."""
+    """Inside, the model is in evaluation mode and nothing is tracked; after it, every module is back in its own
+    mode."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -112,7 +113,8 @@ def predict(model: Module, x: Any, *, batch_size: int | None = None) -> Array:
     Returns
         array (rows, ...), in the model's dtype
     Raises
-        DataError, DTypeError, ShapeError: inputs that are no finite numbers, or of another shape than the network takes.
+        DataError, DTypeError, ShapeError: inputs that are no finite numbers, or of another shape than the network
+        takes.
     """
     check("predict: batch_size", batch_size, Integer(1, none=True))
     if isinstance(x, tuple):
@@ -175,8 +177,8 @@ def with_thresholds(model: Module, x: Array, criterion: Any, metrics: list[Metri
 
 
 def last_function(model: Module, x: Array) -> str | None:
-    """The name of the function that a network's output is the value of ("softmax", "sigmoid", ...), found from how the output of two
-    rows came to be; None where the output came from nothing that asks for a gradient."""
+    """The name of the function that a network's output is the value of ("softmax", "sigmoid", ...), found from how the
+    output of two rows came to be; None where the output came from nothing that asks for a gradient."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

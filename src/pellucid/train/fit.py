@@ -1,5 +1,5 @@
-"""A network, data, a loss and an optimizer come in; the network leaves trained, and the history of the run is returned. This is the
-front door of training: it names, checks and prepares everything, then hands over to `loop.train`.
+"""A network, data, a loss and an optimizer come in; the network leaves trained, and the history of the run is returned.
+This is the front door of training: it names, checks and prepares everything, then hands over to `loop.train`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pellucid.train.callbacks import Callback, EarlyStopping
 from pellucid.train.checkpoints import Checkpoint
 from pellucid.train.checks import check_training
 from pellucid.train.choose import make_loss, make_optimizer, make_schedule
-from pellucid.train.evaluate import prepared
+from pellucid.train.evaluate import model_dtype, prepared
 from pellucid.train.history import History
-from pellucid.train.loop import Step, train
+from pellucid.train.loop import Step, takes_weights, train
 from pellucid.train.metrics import as_metrics
 from pellucid.train.progress import progress
 from pellucid.train.run import Best, Run, direction_of
@@ -68,50 +68,56 @@ def fit(
 ) -> History:
     """Train a network.
 
-    Each step is what a hand-written loop does, to the last bit: outputs, loss, `backward`, `step`, over `Loader(data, batch_size,
-    shuffle=shuffle, seed=seed)`. What a step draws (dropout) comes from the default generator, which `manual_seed` seeds.
+    Each step is what a hand-written loop does, to the last bit: outputs, loss, `backward`, `step`, over `Loader(data,
+    batch_size, shuffle=shuffle, seed=seed)`. What a step draws (dropout) comes from the default generator, which
+    `manual_seed` seeds.
 
     Parameters
         model : the network; after training every module is back in the mode it was in
-        data : Dataset, (x, y) as arrays or nested lists, or a Loader, which then decides on batches, shuffling and seed. Cast once to
-            the model's dtype
-        loss : a loss module, a function (y_pred, y) -> Tensor, or a name in `train.LOSSES` ("cross_entropy", "mse", ...)
+        data : Dataset, (x, y) as arrays or nested lists, or a Loader, which then decides on batches, shuffling and
+            seed. Cast once to the model's dtype
+        loss : a loss module, a function (y_pred, y) -> Tensor, or a name in `train.LOSSES` ("cross_entropy", "mse",
+            ...)
         optimizer : an optimizer of the model's parameters, a function of the parameters that makes one, or a name in
             `train.OPTIMIZERS` ("adam", "sgd", ...) with that optimizer's own defaults
         epochs : passes over the data
         batch_size : rows a step; 1 is online training, None or "full" all rows
-        validation : Dataset, (x, y), or the fraction of `data` to hold out: by class where the targets are labels, at random
-            otherwise, and the last rows with `shuffle=False`
-        metrics : names in `train.METRICS`, or functions (y_pred, y_true) -> number, computed over all rows of an epoch: in training
-            on the outputs as the epoch saw them, in validation on the weights it ended with
+        validation : Dataset, (x, y), or the fraction of `data` to hold out: by class where the targets are labels, at
+            random otherwise, and the last rows with `shuffle=False`
+        metrics : names in `train.METRICS`, or functions (y_pred, y_true) -> number, computed over all rows of an epoch:
+            in training on the outputs as the epoch saw them, in validation on the weights it ended with
         callbacks : objects with the methods of `train.Callback`
         shuffle : a new order every epoch
         seed : fixes the order of the rows and the rows held out
         drop_last : leave out a last batch that is smaller
-        schedule : a schedule of `pellucid.optim` on this optimizer, a function of the optimizer that makes one, or a name:
-            "cosine", "one_cycle", "linear", "exponential", "step"
-        schedule_every : when the schedule moves on, "step" or "epoch"; None: one-cycle and the named ones laid out over the steps
-            every step, all others every epoch. ReduceLROnPlateau is given val_loss, else loss
+        schedule : a schedule of `pellucid.optim` on this optimizer, a function of the optimizer that makes one, or a
+            name: "cosine", "one_cycle", "linear", "exponential", "step"
+        schedule_every : when the schedule moves on, "step" or "epoch"; None: one-cycle and the named ones laid out over
+            the steps every step, all others every epoch. ReduceLROnPlateau is given val_loss, else loss
         clip_norm : gradients are scaled down to this norm where theirs is larger, over all parameters together
         accumulate : batches that make one step, the gradient being the mean over their rows
         sample_weight : a weight >= 0 for each row; the loss of a batch is Σ w·loss / Σ w
         class_weight : a weight for each class, as a list or {label: weight}; multiplies `sample_weight`
-        restore_best : give the model the weights of its best epoch by val_loss (by loss without validation) at the end. With an
-            EarlyStopping callback this is always so, by what it monitors. Without either the weights are those of the last epoch
+        restore_best : give the model the weights of its best epoch by val_loss (by loss without validation) at the end.
+            With an EarlyStopping callback this is always so, by what it monitors. Without either the weights are those
+            of the last epoch
         checkpoint : a folder for the complete state of the run, from which it can go on
-        resume : go on from the checkpoint if there is one; the result has the same bits as a run that was never interrupted
-        checks : True looks at data, targets, loss and network before the first step, and refuses or reports what cannot be right;
-            "all" also tests whether the targets depend on the inputs at all; False does neither
+        resume : go on from the checkpoint if there is one; the result has the same bits as a run that was never
+            interrupted
+        checks : True looks at data, targets, loss and network before the first step, and refuses or reports what cannot
+            be right; "all" also tests whether the targets depend on the inputs at all; False does neither
         verbose : 0 nothing; 1 a live line on a terminal, a plain line now and then elsewhere; 2 a line every epoch
     Returns
         History: `history.loss`, `history["val_accuracy"]`, `history.best_epoch`, `history.stopped_by`
     Raises
-        NonFiniteError: the loss became NaN or infinite; it names the operation, the layer, the rows and the input's range. The
+        NonFiniteError: the loss became NaN or infinite; it names the operation, the layer, the rows and the input's
+        range. The
             weights are the best ones where they are known, else those from before that step.
         ModelError, LabelError, DataError: what `checks` refuses.
     Notes
-        Ctrl-C ends training after the running step, gives the best weights back where a validation set or an EarlyStopping callback
-        tells which they are, and returns the history, with `stopped_by` "interrupt"; a second Ctrl-C does not wait for the step.
+        Ctrl-C ends training after the running step, gives the best weights back where a validation set or an
+        EarlyStopping callback tells which they are, and returns the history, with `stopped_by` "interrupt"; a second
+        Ctrl-C does not wait for the step.
     """
     weighted = sample_weight is not None or class_weight is not None
     loader, held_out, kept_rows = _data(model, data, validation, batch_size, shuffle, seed, drop_last)
@@ -122,9 +128,11 @@ def fit(
     step = Step(
         clip_norm,
         accumulate,
-        _weights(loader.data, sample_weight, class_weight, kept_rows) if weighted else None,
+        _weights(loader.data, sample_weight, class_weight, kept_rows).astype(model_dtype(model)) if weighted else None,
         type(optimizer).__name__ == "LBFGS",
     )
+    if weighted and not takes_weights(criterion):
+        raise ArgumentTypeError("train.weights-loss", loss=getattr(criterion, "__name__", type(criterion).__name__))
     if step.needs_closure and (accumulate > 1 or clip_norm is not None):
         raise ArgumentError("train.closure-options", optimizer=type(optimizer).__name__)
     steps = epochs * -(-len(loader) // accumulate)
@@ -176,7 +184,7 @@ def _data(
     if isinstance(data, Loader):
         batch_size, shuffle, seed, drop_last = data.batch_size, data.shuffle, data.seed, data.drop_last
     held_out, kept = None, None
-    if isinstance(validation, float | np.floating) or (isinstance(validation, int) and not isinstance(validation, bool)):
+    if isinstance(validation, float | int) and not isinstance(validation, bool):
         labels = dataset.y if shuffle and dataset.y.dtype.kind == "i" and dataset.y.ndim == 1 else None
         if labels is not None and np.unique(labels, return_counts=True)[1].min() < 2:
             labels = None
@@ -259,5 +267,3 @@ def _weights(data: Dataset, sample_weight: Any, class_weight: Any, kept: Array |
     if not weights.sum() > 0:
         raise DataError("train.weights-none", rows=len(data))
     return weights
-
-

@@ -1,5 +1,5 @@
-"""One record an epoch comes in, from `fit`; the curves of a run leave, as lists by name. Read by users, callbacks, reports and
-checkpoints.
+"""One record an epoch comes in, from `fit`; the curves of a run leave, as lists by name. Read by users, callbacks,
+reports and checkpoints.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ STOPPED_BY = ("epochs", "early_stopping", "interrupt", "callback", "non_finite")
 class History:
     """What each epoch of a run measured.
 
-    `history.loss` and `history["val_accuracy"]` are lists with one number an epoch; a quantity first measured in a later epoch has
-    None before it.
+    `history.loss` and `history["val_accuracy"]` are lists with one number an epoch; a quantity first measured in a
+    later epoch has None before it.
 
     Attributes
         best_epoch : the epoch, counted from 0, with the best value of `monitor`; None before the first
         monitor : the quantity that `best_epoch` goes by: that of the first EarlyStopping, else val_loss, else loss
-        stopped_by : "epochs" (all were run), "early_stopping", "interrupt" (Ctrl-C), "callback", "non_finite", or None while
-            training runs
+        stopped_by : "epochs" (all were run), "early_stopping", "interrupt" (Ctrl-C), "callback", "non_finite", or None
+            while training runs
         restored_epoch : the epoch whose weights the model was given back at the end; None where it kept the last ones
         steps : updates of the weights so far
     Examples
@@ -116,7 +116,7 @@ class History:
             or not isinstance(value["epochs"], int)
             or not all(isinstance(c, list) and len(c) == value["epochs"] for c in value["curves"].values())
         ):
-            raise FileFormatError("train.history-form", value=type(value).__name__)
+            raise FileFormatError("train.history-form", type=type(value).__name__)
         history._curves = {str(name): list(curve) for name, curve in value["curves"].items()}
         history._length = value["epochs"]
         for name in fields:

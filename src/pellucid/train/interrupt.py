@@ -1,5 +1,5 @@
-"""Ctrl-C as a request: while `fit` runs, the first one lets the running step finish and then ends training; a second one does not wait.
-"""
+"""Ctrl-C as a request: while `fit` runs, the first one lets the running step finish and then ends training; a second
+one does not wait."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 def on_interrupt(request: Callable[[], None]) -> Iterator[None]:
     """Call `request` on the first Ctrl-C inside the block, and raise KeyboardInterrupt on the next.
 
-    An update that is cut in two would leave weights that no epoch had. Python's own behaviour stays where the user has set a
-    handler, and in threads other than the main one, to which signals do not come.
+    An update that is cut in two would leave weights that no epoch had. Python's own behaviour stays where the user has
+    set a handler, and in threads other than the main one, to which signals do not come.
     """
     if (
         threading.current_thread() is not threading.main_thread()

@@ -1,13 +1,14 @@
-"""A prepared `Run` comes in; trained weights and its history leave. `fit` calls `train`, having checked and named everything.
+"""A prepared `Run` comes in; trained weights and its history leave. `fit` calls `train`, having checked and named
+everything.
 
-One epoch is what the six lines of a hand-written loop do, in the same order and on the same arrays, so that both give the same bits:
-batch, outputs, loss, backward, step. Around it: the loss is checked before anything is changed by it, and what the epoch measured
-goes to the history, the callbacks and the progress line.
+One epoch is what the six lines of a hand-written loop do, in the same order and on the same arrays, so that both give
+the same bits: batch, outputs, loss, backward, step. Around it: the loss is checked before anything is changed by it,
+and what the epoch measured goes to the history, the callbacks and the progress line.
 """
 
 from __future__ import annotations
 
-import copy
+import inspect
 import math
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from pellucid.core.check import shown
 from pellucid.core.context import quiet
 from pellucid.core.rng import default_generator
 from pellucid.core.tensor import Tensor, wrap
-from pellucid.errors import ArgumentTypeError, ModelError, NonFiniteError
+from pellucid.errors import ModelError, NonFiniteError
 from pellucid.train.callbacks import Callback, listens_to_batches
 from pellucid.train.evaluate import measured, output_of, with_thresholds
 from pellucid.train.interrupt import on_interrupt
@@ -60,8 +61,8 @@ def train(
     """Run the epochs that are left.
 
     Parameters
-        restore_best : whether the best weights are given back however training ends; after Ctrl-C and after a non-finite loss they
-            are in any case, where they are known
+        restore_best : whether the best weights are given back however training ends; after Ctrl-C and after a
+            non-finite loss they are in any case, where they are known
         save : called after each epoch, and writes a checkpoint where one is due
     Raises
         NonFiniteError: the loss became NaN or infinite.
@@ -94,9 +95,9 @@ def train(
             module.training = training
         if complete:
             history.stopped_by = run.stopping or "epochs"
-            if run.best is not None and (restore_best or history.stopped_by in ("interrupt", "non_finite")):
-                if run.best.restore(run.model):
-                    history.restored_epoch = run.best.epoch
+            wanted = restore_best or history.stopped_by in ("interrupt", "non_finite")
+            if wanted and run.best is not None and run.best.restore(run.model):
+                history.restored_epoch = run.best.epoch
         for callback in callbacks:
             callback.on_train_end(run)
         if complete:
@@ -111,18 +112,22 @@ def _epoch(
     metrics: list[Metric],
     progress: Progress,
 ) -> None:
-    """Train for one epoch, measure it, and move on to the next; return early, within it, if the run is stopped by Ctrl-C."""
+    """Train for one epoch, measure it, and move on to the next; return early, within it, if the run is stopped by
+    Ctrl-C."""
     model, optimizer, loader = run.model, run.optimizer, run.loader
     start = time.perf_counter()
     for callback in callbacks:
         callback.on_epoch_begin(run)
     model.train()
-    criterion = run.loss if step.weights is None else _weighted(run.loss)
+    criterion = run.loss
     summed = getattr(run.loss, "reduction", "mean") == "sum"
-    order, size, rows = loader.order(run.epoch), loader.batch_size, len(loader.data)
+    order, size = loader.order(run.epoch), loader.batch_size
+    last_row = min(len(loader.data), len(loader) * size)
     run.batch, run.num_batches = 0, len(loader)
     collected: list[tuple[Array, Array]] = []
-    total, seen, pending = 0.0, 0, 0
+    total, seen = 0.0, 0.0
+    # Whether there are gradients that no update has used.
+    fresh = False
     lr = run.lr
     buffers = list(model.buffers())
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -131,34 +136,36 @@ def _epoch(
         run.rows = order[first : first + size]
         before = Before(wrap(x), wrap(y), buffers, default_generator)  # type: ignore[arg-type]
         weights = None if step.weights is None else step.weights[run.rows]
-        share = None
-        if step.accumulate > 1:
-            # Of the rows of the whole group, which the last of an epoch may have fewer of.
-            group = min(size * step.accumulate, (rows if not loader.drop_last else len(loader) * size) - first + pending)
-            share = len(x) / group
-        if step.needs_closure:
-            y_pred, value = _closure_step(run, criterion, before, weights)
-        else:
-            y_pred, value = _gradients(run, criterion, before, weights, share)
-        run.recent.append(value)
-        pending += len(x)
+        amount = len(x) if weights is None else float(weights.sum())
+        if amount:
+            share = None
+            if step.accumulate > 1:
+                # Of the rows of the whole group, which the last of an epoch may have fewer of.
+                group = run.batch // step.accumulate * step.accumulate * size
+                share = len(x) / (min(group + size * step.accumulate, last_row) - group)
+            if step.needs_closure:
+                y_pred, value = _closure_step(run, criterion, before, weights)
+            else:
+                y_pred, value = _gradients(run, criterion, before, weights, share)
+            run.recent.append(value)
+            total += value if summed else value * amount
+            seen += amount
+            fresh = True
+            if metrics:
+                collected.append((y_pred.data, y))  # type: ignore[arg-type]
         run.batch += 1
-        if run.batch % step.accumulate == 0 or run.batch == run.num_batches:
+        run.samples += len(x)
+        if fresh and (run.batch % step.accumulate == 0 or run.batch == run.num_batches):
             if step.clip_norm is not None:
                 from pellucid.optim import clip_grad_norm_
 
                 clip_grad_norm_(parameters, step.clip_norm)
             if not step.needs_closure:
                 optimizer.step()
-            pending = 0
+            fresh = False
             run.history.steps += 1
             if run.schedule is not None and run.schedule_every == "step":
                 run.schedule.step()
-        run.samples += len(x)
-        seen += len(x)
-        total += value if summed else value * len(x)
-        if metrics:
-            collected.append((y_pred.data, y))  # type: ignore[arg-type]
         for listener in listeners:
             listener.on_batch_end(run)
         progress.batch(run)
@@ -197,9 +204,10 @@ def _finish(run: Run, record: dict[str, float], callbacks: list[Callback], progr
 def _gradients(
     run: Run, criterion: Any, before: Before, weights: Array | None, share: float | None
 ) -> tuple[Tensor, float]:
-    """Outputs and loss of a batch, with the gradients added to the parameters'; refused before that if the loss is not finite."""
+    """Outputs and loss of a batch, with the gradients added to the parameters'; refused before that if the loss is not
+    finite."""
     y_pred = run.model(before.x)
-    loss = criterion(y_pred, before.y) if weights is None else criterion(y_pred, before.y, weights)
+    loss = _loss(criterion, y_pred, before.y, weights)
     if not isinstance(loss, Tensor) or loss.data.size != 1:
         raise ModelError("train.loss-value", value=shown(loss))
     value: float = loss.data.item()
@@ -213,8 +221,13 @@ def _gradients(
     return output_of(y_pred), value
 
 
+def _loss(criterion: Any, y_pred: Any, y: Tensor, weights: Array | None) -> Any:
+    return criterion(y_pred, y) if weights is None else criterion(y_pred, y, sample_weight=weights)
+
+
 def _closure_step(run: Run, criterion: Any, before: Before, weights: Array | None) -> tuple[Tensor, float]:
-    """A step of an optimizer such as LBFGS, which asks for loss and gradients itself; outputs and loss before the step."""
+    """A step of an optimizer such as LBFGS, which asks for loss and gradients itself; outputs and loss before the
+    step."""
     evaluated: list[tuple[Tensor, float]] = []
 
     def closure() -> Tensor:
@@ -226,22 +239,9 @@ def _closure_step(run: Run, criterion: Any, before: Before, weights: Array | Non
     return evaluated[0]
 
 
-def _weighted(loss: Any) -> Callable[[Tensor, Tensor, Array], Tensor]:
-    """The loss with a weight for each row: Σ w·loss / Σ w over the batch; 0 where no row of a batch has weight.
-
-    Raises
-        ArgumentTypeError: the loss has no per-row form, `reduction="none"`.
-    """
-    if getattr(loss, "reduction", None) not in ("mean", "sum"):
-        raise ArgumentTypeError("train.weights-loss", loss=type(loss).__name__)
-    each = copy.copy(loss)
-    each.reduction = "none"
-
-    def weighted(y_pred: Tensor, y: Tensor, weights: Array) -> Tensor:
-        values = each(y_pred, y)
-        if values.ndim > 1:
-            values = values.mean(axis=tuple(range(1, values.ndim)))
-        total = float(weights.sum()) if loss.reduction == "mean" else 1.0
-        return (values * wrap(weights.astype(values.dtype))).sum() / (total or 1.0)  # type: ignore[no-any-return]
-
-    return weighted
+def takes_weights(loss: Any) -> bool:
+    """Whether a loss has the argument `sample_weight`, as those of `pellucid.nn` have."""
+    try:
+        return "sample_weight" in inspect.signature(getattr(loss, "forward", loss)).parameters
+    except (TypeError, ValueError):
+        return False

@@ -1,8 +1,9 @@
-"""Outputs of a network and the targets come in, for a whole set at once; one number leaves. Called by `fit` and `evaluate`, which
-collect the batches first, so that a smaller last batch weighs no more than its rows; and by users, on any arrays.
+"""Outputs of a network and the targets come in, for a whole set at once; one number leaves. Called by `fit` and
+`evaluate`, which collect the batches first, so that a smaller last batch weighs no more than its rows; and by users, on
+any arrays.
 
-A metric takes `(y_pred, y_true)`. Classification metrics read outputs of shape (rows, classes) as scores, of which the largest wins;
-of shape (rows,) or (rows, 1) as one score a row for class 1.
+A metric takes `(y_pred, y_true)`. Classification metrics read outputs of shape (rows, classes) as scores, of which the
+largest wins; of shape (rows,) or (rows, 1) as one score a row for class 1.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class Metric:
         name : what histories and progress lines call it
         function : called with (y_pred, y_true) as arrays; returns a number
         direction : "max" or "min"; None where it is not known, and EarlyStopping then asks for its `mode`
-        takes_threshold : whether the function has an argument `threshold`, which `fit` sets to 0.5 for a network whose loss takes
-            probabilities
+        takes_threshold : whether the function has an argument `threshold`, which `fit` sets to 0.5 for a network whose
+            loss takes probabilities
     """
 
     name: str
@@ -60,8 +61,9 @@ def predicted_labels(y_pred: Any, threshold: float = 0.0) -> Array:
     """The class of each row, int64.
 
     Parameters
-        y_pred : shape (rows, classes): the class with the largest score (the first of equals); shape (rows,) or (rows, 1): 1 where
-            the score exceeds `threshold`, else 0; whole numbers and booleans of shape (rows,) are classes already
+        y_pred : shape (rows, classes): the class with the largest score (the first of equals); shape (rows,) or (rows,
+            1): 1 where the score exceeds `threshold`, else 0; whole numbers and booleans of shape (rows,) are classes
+            already
         threshold : 0 for logits, 0.5 for probabilities
     Examples
         >>> predicted_labels([[0.1, 2.0], [3.0, -1.0]]).tolist(), predicted_labels([-1.5, 0.5]).tolist()
@@ -71,7 +73,8 @@ def predicted_labels(y_pred: Any, threshold: float = 0.0) -> Array:
     if scores.ndim == 1 and scores.dtype.kind in "iub":
         return scores.astype(np.int64)
     if scores.ndim == 2 and scores.shape[1] > 1:
-        return scores.argmax(axis=1).astype(np.int64)
+        best: Array = scores.argmax(axis=1).astype(np.int64)
+        return best
     if scores.ndim == 1 or (scores.ndim == 2 and scores.shape[1] == 1):
         labels: Array = (scores.reshape(len(scores)) > threshold).astype(np.int64)
         return labels
@@ -79,7 +82,8 @@ def predicted_labels(y_pred: Any, threshold: float = 0.0) -> Array:
 
 
 def true_labels(y_true: Any, rows: int) -> Array:
-    """Targets as class labels, int64 (rows,): labels, whole floats, shape (rows, 1), or one row of class probabilities each."""
+    """Targets as class labels, int64 (rows,): labels, whole floats, shape (rows, 1), or one row of class probabilities
+    each."""
     labels = to_array(y_true)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
@@ -133,9 +137,7 @@ def top_k_accuracy(y_pred: Any, y_true: Any, *, k: int = 5) -> float:
     return float((best == true[:, None]).any(axis=1).mean())
 
 
-def confusion_matrix(
-    y_pred: Any, y_true: Any, *, num_classes: int | None = None, threshold: float = 0.0
-) -> Array:
+def confusion_matrix(y_pred: Any, y_true: Any, *, num_classes: int | None = None, threshold: float = 0.0) -> Array:
     """How often each true class was predicted as each class.
 
     Returns
@@ -194,14 +196,15 @@ def recall(y_pred: Any, y_true: Any, *, average: str = "macro", threshold: float
 def f1(y_pred: Any, y_true: Any, *, average: str = "macro", threshold: float = 0.0) -> float:
     """The harmonic mean of precision and recall; `average` as in `precision`.
 
-        F1 = 2·hits / (predicted + true)
+    F1 = 2·hits / (predicted + true)
     """
     hits, predicted, true = _rates(y_pred, y_true, average, threshold)
     return _mean_ratio(2 * hits, predicted + true)
 
 
 def auc(y_pred: Any, y_true: Any) -> float:
-    """The area under the ROC curve of a two-class problem: the chance that a row of class 1 scores above one of class 0.
+    """The area under the ROC curve of a two-class problem: the chance that a row of class 1 scores above one of class
+    0.
 
         AUC = (Σ ranks of class 1 - n1(n1 + 1)/2) / (n0·n1),  equal scores sharing their mean rank
 
@@ -232,7 +235,12 @@ def auc(y_pred: Any, y_true: Any) -> float:
 def _residuals(y_pred: Any, y_true: Any) -> tuple[Array, Array]:
     """Differences and targets in float64; a single column and no column are the same, anything else must agree."""
     p, t = to_array(y_pred).astype(np.float64), to_array(y_true).astype(np.float64)
-    if p.shape != t.shape and p.size == t.size and {p.ndim, t.ndim} == {1, 2} and (p.shape[-1], t.shape[-1])[p.ndim == 1] == 1:
+    if (
+        p.shape != t.shape
+        and p.size == t.size
+        and {p.ndim, t.ndim} == {1, 2}
+        and (p.shape[-1], t.shape[-1])[p.ndim == 1] == 1
+    ):
         p = p.reshape(t.shape)
     if p.shape != t.shape:
         raise ShapeError("train.metric-shapes", y_pred=p.shape, y_true=t.shape)
@@ -244,7 +252,7 @@ def _residuals(y_pred: Any, y_true: Any) -> tuple[Array, Array]:
 def mae(y_pred: Any, y_true: Any) -> float:
     """The mean absolute error, in the target's units.
 
-        MAE = mean |y_pred - y_true|
+    MAE = mean |y_pred - y_true|
     """
     return float(np.abs(_residuals(y_pred, y_true)[0]).mean())
 
@@ -252,7 +260,7 @@ def mae(y_pred: Any, y_true: Any) -> float:
 def mse(y_pred: Any, y_true: Any) -> float:
     """The mean squared error, in the target's units squared.
 
-        MSE = mean (y_pred - y_true)²
+    MSE = mean (y_pred - y_true)²
     """
     return float(np.square(_residuals(y_pred, y_true)[0]).mean())
 
@@ -277,7 +285,7 @@ def r2(y_pred: Any, y_true: Any) -> float:
     return float(np.mean(1 - np.square(error).sum(axis=0) / spread))
 
 
-_MAXIMISED = {
+_MAXIMISED: dict[str, Callable[..., float]] = {
     "accuracy": accuracy,
     "top_k_accuracy": top_k_accuracy,
     "precision": precision,

@@ -1,5 +1,6 @@
-"""A batch whose loss is NaN or infinite comes in, with the state from before its step; an error leaves that names the first operation
-at fault, its layer, the rows and the range of its input. `fit` calls it before anything is changed by the batch.
+"""A batch whose loss is NaN or infinite comes in, with the state from before its step; an error leaves that names the
+first operation at fault, its layer, the rows and the range of its input. `fit` calls it before anything is changed by
+the batch.
 
 The batch is run once more, watched operation by operation, from the same weights, buffers and random state.
 """
@@ -49,7 +50,8 @@ class _Watch(Recorder):
     def __init__(self) -> None:
         self.scopes: list[str] = []
         self.fault: tuple[Op, list[Any], Tensor, tuple[str, ...]] | None = None
-        # The first NaN or infinity with any inputs: where infinities are meant, as in a mask, it is no fault of its own.
+        # The first NaN or infinity with any inputs: where infinities are meant, as in a mask, it is no fault of its
+        # own.
         self.first: tuple[Op, list[Any], Tensor, tuple[str, ...]] | None = None
 
     def operation(self, op: Op, inputs: list[Any], attrs: dict[str, Any], output: Tensor) -> None:
@@ -59,9 +61,8 @@ class _Watch(Recorder):
         found = (op, list(inputs), output, tuple(self.scopes))
         if self.first is None:
             self.first = found
-        if all(_finite(x) for x in inputs):
-            self.fault = found
-        elif np.isnan(output.data).any() and not any(_has_nan(x) for x in inputs):
+        made_nan = np.isnan(output.data).any() and not any(_has_nan(x) for x in inputs)
+        if made_nan or all(_finite(x) for x in inputs):
             self.fault = found
 
     def assignment(self, target: Tensor, value: Tensor) -> None:
@@ -129,7 +130,7 @@ def explain_non_finite(run: Run, criterion: Any, before: Before, weights: Array 
     try:
         with no_grad():
             y_pred = run.model(before.x)
-            criterion(y_pred, before.y) if weights is None else criterion(y_pred, before.y, weights)
+            criterion(y_pred, before.y) if weights is None else criterion(y_pred, before.y, sample_weight=weights)
     finally:
         state.recorder = outside
         before.restore()
@@ -163,7 +164,8 @@ def _row(run: Run, position: int) -> int:
 
 
 def _rows(run: Run, inputs: list[Any], output: Tensor, batch: int) -> str:
-    """The rows of the data at which a result is not finite, if it has an axis of rows; else those of its largest inputs."""
+    """The rows of the data at which a result is not finite, if it has an axis of rows; else those of its largest
+    inputs."""
     for array in (output.data, *(_array(x) for x in inputs)):
         if array.ndim and array.shape[0] == batch:
             magnitude = np.abs(array.reshape(batch, -1).astype(np.float64))
@@ -171,7 +173,9 @@ def _rows(run: Run, inputs: list[Any], output: Tensor, batch: int) -> str:
             positions = np.flatnonzero(bad) if bad.any() else np.array([int(magnitude.max(axis=1).argmax())])
             numbers = ", ".join(str(_row(run, int(i))) for i in positions[:_SHOWN_ROWS])
             more = len(positions) - _SHOWN_ROWS
-            return text("train.rows-more", rows=numbers, more=more) if more > 0 else text("train.rows", rows=numbers)
+            if more > 0:
+                return text("train.rows-more", rows=numbers, more=more)
+            return text("train.row", row=numbers) if len(positions) == 1 else text("train.rows", rows=numbers)
     return text("train.rows-all", count=batch)
 
 
@@ -198,5 +202,3 @@ def _course(run: Run) -> str:
 
 def _number(value: Any) -> str:
     return f"{float(value):.4g}"
-
-

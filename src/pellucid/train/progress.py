@@ -1,5 +1,5 @@
-"""The run comes in as it goes; lines for a person leave. On a terminal one live line; elsewhere a plain line at most every ten
-seconds and one at the end. `fit` calls it; it knows nothing of training but what the `Run` says.
+"""The run comes in as it goes; lines for a person leave. On a terminal one live line; elsewhere a plain line at most
+every ten seconds and one at the end. `fit` calls it; it knows nothing of training but what the `Run` says.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def progress(verbose: int, stream: TextIO | None = None) -> Progress:
     """The progress line that suits a stream.
 
     Parameters
-        verbose : 0 nothing; 1 one live line on a terminal, else a plain line now and then; 2 a plain line after every epoch
+        verbose : 0 nothing; 1 one live line on a terminal, else a plain line now and then; 2 a plain line after every
+            epoch
         stream : None is the standard output, as it is now
     """
     stream = sys.stdout if stream is None else stream
@@ -156,7 +157,8 @@ class Live(_Lines):
 
 
 class Plain(_Lines):
-    """Plain lines for a pipe, a file or a notebook: after an epoch or within one, at most every ten seconds, and at the end."""
+    """Plain lines for a pipe, a file or a notebook: after an epoch or within one, at most every ten seconds, and at the
+    end."""
 
     def __init__(self, stream: TextIO, every_epoch: bool = False, clock: Any = time.perf_counter) -> None:
         super().__init__(stream, clock)

@@ -1,5 +1,5 @@
-"""What a training run is made of, and where it stands: `fit` fills it in, callbacks and the progress line read it, checkpoints save
-it. `Best` remembers the weights of the best epoch so far.
+"""What a training run is made of, and where it stands: `fit` fills it in, callbacks and the progress line read it,
+checkpoints save it. `Best` remembers the weights of the best epoch so far.
 """
 
 from __future__ import annotations

@@ -1,0 +1,63 @@
+"""Training: `fit`, `evaluate`, `predict`, metrics, callbacks, checks before the first step, and checkpoints."""
+
+from pellucid.train.callbacks import Callback, EarlyStopping, JSONLogger, LambdaCallback, ModelCheckpoint
+from pellucid.train.checks import Finding, examine
+from pellucid.train.choose import LOSSES, OPTIMIZERS, SCHEDULES, make_loss, make_optimizer, make_schedule
+from pellucid.train.dependence import Dependence, label_dependence
+from pellucid.train.evaluate import evaluate, predict
+from pellucid.train.fit import fit
+from pellucid.train.history import History
+from pellucid.train.metrics import (
+    METRICS,
+    Metric,
+    accuracy,
+    auc,
+    confusion_matrix,
+    f1,
+    mae,
+    mse,
+    precision,
+    predicted_labels,
+    r2,
+    recall,
+    rmse,
+    top_k_accuracy,
+)
+from pellucid.train.run import Run
+
+__all__ = [
+    "LOSSES",
+    "METRICS",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Callback",
+    "Dependence",
+    "EarlyStopping",
+    "Finding",
+    "History",
+    "JSONLogger",
+    "LambdaCallback",
+    "Metric",
+    "ModelCheckpoint",
+    "Run",
+    "accuracy",
+    "auc",
+    "confusion_matrix",
+    "evaluate",
+    "examine",
+    "f1",
+    "fit",
+    "label_dependence",
+    "mae",
+    "make_loss",
+    "make_optimizer",
+    "make_schedule",
+    "mse",
+    "precision",
+    "predict",
+    "predicted_labels",
+    "r2",
+    "recall",
+    "rmse",
+    "top_k_accuracy",
+]

@@ -1,0 +1,236 @@
+"""The complete state of a run comes in after an epoch; one file leaves, from which `fit(..., resume=True)` goes on with
+the same bits.
+
+The file is a safetensors file: arrays by name, and in its metadata one JSON document that says where they belong. It
+holds weights and buffers, the optimizer, the schedule, the random state, the order of the data (a seed and an epoch),
+the callbacks, the best weights and the history. Nothing in it is imported or evaluated. It is written beside its place
+and moved there once it is complete on the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import struct
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pellucid._typing import Array
+from pellucid.core.rng import default_generator
+from pellucid.core.tensor import Tensor, wrap
+from pellucid.errors import DataError, FileFormatError
+from pellucid.train.history import History
+from pellucid.train.run import Run, copied_weights, set_weights
+
+if TYPE_CHECKING:
+    from pellucid.train.callbacks import Callback
+    from pellucid.train.loop import Step
+
+FILE_NAME = "checkpoint.safetensors"
+FORMAT = "pellucid-checkpoint-1"
+EVERY_S = 1.0
+_LARGEST_HEADER = 100_000_000
+
+
+class Checkpoint:
+    """Saves and loads the state of one run.
+
+    Parameters
+        folder : where the file lies; made if it is not there
+        run : the run, prepared but not begun
+        callbacks : the run's callbacks, in their order
+        step : how its batches become updates
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], run: Run, callbacks: list[Callback], step: Step) -> None:
+        self.path = Path(folder) / FILE_NAME
+        self.run = run
+        self.callbacks = callbacks
+        self._identity = _identity(run, callbacks, step)
+        self._saved_at = -math.inf
+
+    def save(self) -> None:
+        """Write the state; after an epoch within a second of the last save only if the run is about to end."""
+        run = self.run
+        ends = run.stopping is not None or run.epoch >= run.epochs
+        if not ends and time.monotonic() - self._saved_at < EVERY_S:
+            return
+        arrays: dict[str, Array] = {}
+        best = run.best
+        document = {
+            "format": FORMAT,
+            "identity": self._identity,
+            "epoch": run.epoch,
+            "stopping": run.stopping,
+            "recent": list(run.recent),
+            "history": run.history.to_dict(),
+            "model": pack(copied_weights(run.model), "model", arrays),
+            "optimizer": pack(run.optimizer.state_dict(), "optimizer", arrays),
+            "schedule": None if run.schedule is None else pack(run.schedule.state_dict(), "schedule", arrays),
+            "random": pack(default_generator.get_state(), "random", arrays),
+            "callbacks": [pack(c.state_dict(), f"callbacks.{i}", arrays) for i, c in enumerate(self.callbacks)],
+            "best": None
+            if best is None
+            else {"value": best.value, "epoch": best.epoch, "weights": pack(best.weights, "best", arrays)},
+        }
+        write_atomically(self.path, _as_bytes(document, arrays))
+        self._saved_at = time.monotonic()
+
+    def load(self) -> bool:
+        """Give the run, its model, optimizer, schedule and callbacks the saved state; False where there is none yet.
+
+        Raises
+            FileFormatError: the file is truncated, corrupted, or no checkpoint.
+            DataError: it belongs to a run with other data, another network or other settings.
+        """
+        if not self.path.exists():
+            return False
+        document, arrays = _read(self.path)
+        for name, here in self._identity.items():
+            saved = document["identity"].get(name)
+            if saved != json.loads(json.dumps(here)):
+                raise DataError("train.resume-differs", path=self.path.name, name=name, saved=saved, here=here)
+        run = self.run
+        try:
+            state = {k: unpack(document[k], arrays) for k in ("model", "optimizer", "schedule", "random", "best")}
+            states = [unpack(s, arrays) for s in document["callbacks"]]
+            history = History.from_dict(document["history"])
+            epoch, stopping, recent = document["epoch"], document["stopping"], document["recent"]
+        except (KeyError, TypeError, ValueError, IndexError) as problem:
+            raise FileFormatError("train.checkpoint-file", path=self.path.name, problem=repr(problem)) from None
+        set_weights(run.model, state["model"])
+        run.optimizer.load_state_dict(state["optimizer"])
+        if run.schedule is not None:
+            run.schedule.load_state_dict(state["schedule"])
+        default_generator.set_state(state["random"])
+        for callback, saved in zip(self.callbacks, states, strict=True):
+            callback.load_state_dict(saved)
+        if run.best is not None and state["best"] is not None:
+            run.best.value, run.best.epoch = state["best"]["value"], state["best"]["epoch"]
+            run.best.weights = state["best"]["weights"]
+        run.history, run.epoch = history, epoch
+        run.history.stopped_by = run.history.restored_epoch = None
+        run.stopping = stopping
+        run.recent.extend(recent)
+        run.samples_before = epoch * run.samples_total // run.epochs
+        return True
+
+
+def _identity(run: Run, callbacks: list[Callback], step: Step) -> dict[str, Any]:
+    """What must be the same for a resumed run to be the same run. The number of epochs may grow, unless a schedule is
+    laid over them."""
+    data = run.loader.data
+    digest = hashlib.blake2b(digest_size=16)
+    for array in (data.x, data.y, None if run.validation is None else run.validation.x, step.weights):
+        if array is not None:
+            digest.update(repr((array.shape, array.dtype.str)).encode())
+            digest.update(np.ascontiguousarray(array).data)
+    laid_out = run.schedule is not None and run.schedule_every == "step"
+    return {
+        "data": digest.hexdigest(),
+        "loader": {k: v for k, v in run.loader.state_dict().items() if k not in ("epoch", "position")},
+        "network": {name: list(value.shape) for name, value in run.model.state_dict().items()},
+        "loss": getattr(run.loss, "__name__", type(run.loss).__name__),
+        "optimizer": type(run.optimizer).__name__,
+        "schedule": type(run.schedule).__name__,
+        "metrics": [m.name for m in run.metrics],
+        "callbacks": [type(c).__name__ for c in callbacks],
+        "monitor": None if run.best is None else run.best.monitor,
+        "clip_norm": step.clip_norm,
+        "accumulate": step.accumulate,
+        "epochs": run.epochs if laid_out else None,
+    }
+
+
+def pack(value: Any, name: str, arrays: dict[str, Array]) -> Any:
+    """A nest of dicts, lists, numbers, strings and arrays as JSON; arrays and Tensors go to `arrays` and leave their
+    name.
+
+    Raises
+        FileFormatError: something else, which a file could not give back.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Tensor | np.ndarray | np.generic):
+        arrays[name] = np.ascontiguousarray(value.data if isinstance(value, Tensor) else value)
+        # ascontiguousarray gives a number an axis.
+        arrays[name] = arrays[name].reshape(np.shape(value.data if isinstance(value, Tensor) else value))
+        return {"$tensor" if isinstance(value, Tensor) else "$array": name}
+    if isinstance(value, list | tuple):
+        packed = [pack(v, f"{name}.{i}", arrays) for i, v in enumerate(value)]
+        return packed if isinstance(value, list) else {"$tuple": packed}
+    if isinstance(value, dict):
+        return {"$dict": [[pack(k, f"{name}.key", arrays), pack(v, f"{name}.{k}", arrays)] for k, v in value.items()]}
+    raise FileFormatError("train.checkpoint-value", name=name, type=type(value).__name__)
+
+
+def unpack(value: Any, arrays: dict[str, Array]) -> Any:
+    """What `pack` was given."""
+    if isinstance(value, list):
+        return [unpack(v, arrays) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if "$array" in value:
+        return arrays[value["$array"]]
+    if "$tensor" in value:
+        return wrap(arrays[value["$tensor"]])
+    if "$tuple" in value:
+        return tuple(unpack(v, arrays) for v in value["$tuple"])
+    if "$dict" in value:
+        return {unpack(k, arrays): unpack(v, arrays) for k, v in value["$dict"]}
+    return {k: unpack(v, arrays) for k, v in value.items()}
+
+
+def _as_bytes(document: dict[str, Any], arrays: dict[str, Array]) -> bytes:
+    from safetensors.numpy import save
+
+    content: bytes = save(arrays, metadata={"pellucid": json.dumps(document)})
+    return content
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The document and the arrays of a checkpoint; every size is bounded by the file's before anything is read into
+    memory."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    raw = path.read_bytes()
+    size = struct.unpack("<Q", raw[:8])[0] if len(raw) >= 8 else -1
+    if not 0 < size <= min(len(raw) - 8, _LARGEST_HEADER):
+        raise FileFormatError("train.checkpoint-file", path=path.name, problem="header")
+    try:
+        arrays = {name: np.array(array) for name, array in load(raw).items()}
+        document = json.loads(json.loads(raw[8 : 8 + size])["__metadata__"]["pellucid"])
+    except (SafetensorError, ValueError, KeyError, TypeError) as problem:
+        raise FileFormatError("train.checkpoint-file", path=path.name, problem=str(problem) or repr(problem)) from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise FileFormatError("train.checkpoint-file", path=path.name, problem=f"format ≠ {FORMAT}")
+    return document, arrays
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that at every moment either the old or the new one is there, whole: temporary file, fsync,
+    rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

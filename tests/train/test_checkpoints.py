@@ -1,0 +1,220 @@
+"""A run that is killed and resumed ends with the bits of one that was never interrupted."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import pellucid as pl
+from pellucid import nn, optim
+from pellucid.errors import DataError, FileFormatError
+from pellucid.train import Callback, EarlyStopping, JSONLogger, Run, checkpoints
+
+ROOT = Path(__file__).parents[2]
+
+
+def a_run(folder: Path | None, epochs: int = 8, resume: bool = False, **options: Any) -> tuple[nn.Module, Any]:
+    """Dropout, batch statistics, Adam, a schedule, early stopping: everything that has a state."""
+    pl.manual_seed(7)
+    model = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 2))
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+    options = {
+        "schedule": optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.7),
+        "callbacks": [EarlyStopping(patience=3)],
+        **options,
+    }
+    history = pl.fit(
+        model,
+        pl.data.two_moons(100),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optimizer,
+        epochs=epochs,
+        validation=pl.data.two_moons(50, seed=1),
+        metrics=["accuracy"],
+        seed=11,
+        checkpoint=folder,
+        resume=resume,
+        verbose=0,
+        **options,
+    )
+    return model, history
+
+
+def assert_same(a: tuple[nn.Module, Any], b: tuple[nn.Module, Any]) -> None:
+    for name, value in a[0].state_dict().items():
+        assert_array_equal(value.numpy(), b[0].state_dict()[name].numpy(), err_msg=name)
+    left, right = a[1].to_dict(), b[1].to_dict()
+    for history in (left, right):
+        history["curves"].pop("time_s")
+    assert left == right
+
+
+class Break(Callback):
+    """An error in the middle of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_batch_end(self, run: Run) -> None:
+        if run.epoch == self.epoch and run.batch == 2:
+            raise RuntimeError("broken")
+
+
+@pytest.mark.parametrize("epoch", [1, 4])
+def test_a_run_that_broke_goes_on_with_the_same_bits(
+    epoch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
+    whole = a_run(tmp_path / "whole", callbacks=[EarlyStopping(patience=3), Break(-1)])
+    with pytest.raises(RuntimeError, match="broken"):
+        a_run(tmp_path / "broken", callbacks=[EarlyStopping(patience=3), Break(epoch)])
+    assert_same(whole, a_run(tmp_path / "broken", resume=True, callbacks=[EarlyStopping(patience=3), Break(-1)]))
+
+
+def test_checkpoints_change_nothing(tmp_path: Path) -> None:
+    assert_same(a_run(None), a_run(tmp_path))
+
+
+def test_a_finished_run_is_resumed_to_its_result(tmp_path: Path) -> None:
+    whole = a_run(tmp_path, epochs=40)
+    assert whole[1].stopped_by == "early_stopping"
+    assert_same(whole, a_run(tmp_path, epochs=40, resume=True))
+
+
+def test_more_epochs_go_on_where_a_shorter_run_ended(tmp_path: Path) -> None:
+    a_run(tmp_path, epochs=3)
+    assert_same(a_run(None, epochs=6), a_run(tmp_path, epochs=6, resume=True))
+
+
+def test_without_a_checkpoint_resume_starts_anew(tmp_path: Path) -> None:
+    assert_same(a_run(None), a_run(tmp_path, resume=True))
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_the_log_of_a_resumed_run_has_each_epoch_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
+    log = tmp_path / "metrics.jsonl"
+    with pytest.raises(RuntimeError):
+        a_run(tmp_path, callbacks=[EarlyStopping(patience=3), JSONLogger(log), Break(3)])
+    with log.open("a") as file:
+        file.write('{"epoch": 3, "half a line')
+    _, history = a_run(tmp_path, resume=True, callbacks=[EarlyStopping(patience=3), JSONLogger(log), Break(-1)])
+    assert len(log.read_text().splitlines()) == len(history)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"batch_size": 16}, "loader"),
+        ({"clip_norm": 1.0}, "clip_norm"),
+        ({"callbacks": []}, "callbacks"),
+        ({"schedule": None}, "schedule"),
+    ],
+)
+def test_another_run_is_refused(options: dict[str, Any], name: str, tmp_path: Path) -> None:
+    a_run(tmp_path, epochs=1)
+    with pytest.raises(DataError, match=f"belongs to another run: {name} differs"):
+        a_run(tmp_path, resume=True, **options)
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    a_run(tmp_path, epochs=1)
+    path = tmp_path / "checkpoint.safetensors"
+    whole = path.read_bytes()
+    damaged = [
+        b"",
+        whole[:7],
+        whole[:100],
+        whole[:-1],
+        b"\xff" * 8 + whole[8:],
+        whole[:8] + b"x" + whole[9:],
+        b"PK" * 50,
+    ]
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(FileFormatError, match="truncated, corrupted, or no checkpoint"):
+            a_run(tmp_path, resume=True)
+
+
+def test_states_are_packed_and_unpacked() -> None:
+    arrays: dict[str, np.ndarray] = {}
+    state = {
+        "state": {0: {"step": pl.Tensor(np.float32(3)), "lr": 0.1}, 1: {}},
+        "history": [np.arange(3), (1, None, "x", True)],
+        "inf": float("inf"),
+    }
+    packed = checkpoints.pack(state, "s", arrays)
+    back = checkpoints.unpack(packed, arrays)
+    assert back["state"][0]["step"].shape == ()
+    assert back["state"][0]["step"].item() == 3.0
+    assert back["state"][1] == {}
+    assert_array_equal(back["history"][0], [0, 1, 2])
+    assert back["history"][1] == (1, None, "x", True)
+    assert back["inf"] == float("inf")
+    with pytest.raises(FileFormatError, match="cannot hold"):
+        checkpoints.pack({"f": print}, "s", arrays)
+
+
+def test_a_failed_write_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    checkpoints.write_atomically(path, b"old")
+
+    def full(handle: int) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        checkpoints.write_atomically(path, b"new content")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+import numpy as np
+import pellucid as pl
+from pellucid import nn, optim
+from pellucid.train import LambdaCallback, checkpoints
+
+checkpoints.EVERY_S = 0.0
+folder, slow = Path(sys.argv[1]), float(sys.argv[2])
+pl.manual_seed(1)
+model = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 2))
+pl.fit(model, pl.data.two_moons(64), loss="cross_entropy", optimizer=optim.Adam(model.parameters(), lr=0.01), epochs=12,
+       callbacks=[LambdaCallback(on_batch_end=lambda run: time.sleep(slow))], checkpoint=folder, resume=True, verbose=0)
+np.savez(folder / "weights.npz", **{k: v.numpy() for k, v in model.state_dict().items()})
+"""
+
+
+def test_a_killed_process_goes_on_with_the_same_bits(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+
+    def start(folder: str, slow: float) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, str(script), str(tmp_path / folder), str(slow)], env=environment)
+
+    with start("whole", 0.0) as process:
+        assert process.wait(60) == 0
+    kept = tmp_path / "killed" / "checkpoint.safetensors"
+    with start("killed", 0.1) as process:
+        while not kept.exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(60) == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "weights.npz").exists()
+    with start("killed", 0.0) as process:
+        assert process.wait(60) == 0
+    with np.load(tmp_path / "whole" / "weights.npz") as a, np.load(tmp_path / "killed" / "weights.npz") as b:
+        assert a.files == b.files
+        for name in a.files:
+            assert_array_equal(a[name], b[name])
