@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...] [--peers torch,...] [--rounds N]`: run workloads side by side and print Markdown tables."""
+"""Run workloads side by side and print Markdown tables: `python -m benchmarks [NAME ...] [--peers torch,...]`."""
 
 from __future__ import annotations
 

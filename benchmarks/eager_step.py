@@ -71,7 +71,7 @@ def torch() -> list[Contestant]:
             optimizer.step()
 
         def read(model=model, loss_fn=loss_fn, inputs=inputs, targets=targets) -> float:  # type: ignore[no-untyped-def]
-            return float(loss_fn(model(inputs), targets))
+            return loss_fn(model(inputs), targets).item()
 
         results.append(Contestant(f"torch eager, {threads} thread{'s'[: threads - 1]}", step, read, th.__version__))
     return results

@@ -1,5 +1,6 @@
-"""Runs contestants in turn and compares them. A contestant is a function that does one step and a function that reads its loss; every
-round times each of them once, so that a busy moment of the machine hits all alike; ratios are of medians.
+"""Runs contestants in turn and compares them. A contestant is a function that does one step and a function that reads
+its loss; every round times each of them once, so that a busy moment of the machine hits all alike; ratios are of
+medians.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Disagreement(RuntimeError):
 
 
 def race(contestants: list[Contestant], rounds: int = 40, steps: int = 100, tolerance: float = 2e-3) -> None:
-    """Time every contestant in turn, and check that all of them see the same loss after the same number of steps.
+    """Check that all contestants see the same loss after their first `steps` steps, then time them in turn.
 
     Parameters
         rounds : how often each is timed.
@@ -45,17 +46,20 @@ def race(contestants: list[Contestant], rounds: int = 40, steps: int = 100, tole
     for contestant in contestants:
         for _ in range(steps):
             contestant.step()
+    _compare({c.name: c.loss() for c in contestants}, steps, tolerance)
     for _ in range(rounds):
         for contestant in contestants:
             start = time.perf_counter()
             for _ in range(steps):
                 contestant.step()
             contestant.times_us.append((time.perf_counter() - start) / steps * 1e6)
-    losses = {c.name: c.loss() for c in contestants}
+
+
+def _compare(losses: dict[str, float], steps: int, tolerance: float) -> None:
     first = next(iter(losses.values()))
     for name, loss in losses.items():
         if not abs(loss - first) <= tolerance * max(abs(first), 1e-3):
-            raise Disagreement(f"after {(rounds + 1) * steps} steps {name} has loss {loss:.6g}, not {first:.6g}: {losses}")
+            raise Disagreement(f"after {steps} steps {name} has loss {loss:.6g}, not {first:.6g}: {losses}")
 
 
 def table(title: str, contestants: list[Contestant]) -> str:
@@ -71,7 +75,9 @@ def table(title: str, contestants: list[Contestant]) -> str:
     ]
     for c in contestants:
         low, high = np.percentile(c.times_us, [10, 90])
-        lines.append(f"| {c.name} {c.version} | {c.median_us:.1f} | {low:.1f} to {high:.1f} | {c.median_us / ours:.2f} |")
+        lines.append(
+            f"| {c.name} {c.version} | {c.median_us:.1f} | {low:.1f} to {high:.1f} | {c.median_us / ours:.2f} |"
+        )
     return "\n".join(lines)
 
 

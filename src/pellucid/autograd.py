@@ -1,22 +1,33 @@
-"""Gradients. From a result and its history to the gradients of its leaves: `backward`, `grad`, `vjp`, `hvp`, `jacobian`, `hessian`,
-`per_sample_gradients`, and `check_gradients`, which compares any of them with differences in float64.
+"""Gradients. From a result and its history to the gradients of its leaves: `backward`, `grad`, `vjp`, `hvp`,
+`jacobian`, `hessian`, `per_sample_gradients`. `check_gradients` in `gradient_check.py` compares them with differences
+in float64.
 
-The rules are the vjps of the operations, written in Tensor operations; with create_graph they leave a history of their own, so that
-gradients of gradients need nothing else.
+The rules are the vjps of the operations, written in Tensor operations; with create_graph they leave a history of
+their own, so that gradients of gradients need nothing else.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pellucid.core.context import enable_grad, no_grad, quiet, state
+from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor, as_tensor, wrap
+from pellucid.core.written import WRITES, written_after
 from pellucid.errors import ArgumentTypeError, GradientError, ShapeError
-from pellucid.ops.elementwise import add
-from pellucid.ops.shape import stack
+from pellucid.ops.elementwise import add, positive
+from pellucid.ops.shape import reshape, stack
+
+
+def __getattr__(name: str) -> Any:
+    # check_gradients belongs to this subject and needs this module: it is found when it is first asked for.
+    if name in ("check_gradients", "GradientCheck"):
+        return getattr(importlib.import_module("pellucid.gradient_check"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _history(outputs: Iterable[Tensor]) -> list[Tensor]:
@@ -30,9 +41,8 @@ def _history(outputs: Iterable[Tensor]) -> list[Tensor]:
             continue
         seen.add(id(tensor))
         found.append(tensor)
-        for x in tensor._source[1]:  # type: ignore[index]
-            if isinstance(x, Tensor) and x._source is not None and id(x) not in seen:
-                waiting.append(x)
+        inputs = tensor._source[1]  # type: ignore[index]
+        waiting += [x for x in inputs if isinstance(x, Tensor) and x._source is not None and id(x) not in seen]
     # The clock orders computed tensors: a tensor is always later than what it came from.
     found.sort(key=lambda t: t._made, reverse=True)
     return found
@@ -68,14 +78,21 @@ def _propagate(
         if key not in wanted and not tensor._retains_grad:
             del gradients[key]
         op, xs, attrs = tensor._source  # type: ignore[misc]
+        made = tensor._made
+        if tensor._changed > made or (WRITES and written_after(tensor.data, made)):
+            raise GradientError("autograd.changed-result", op=op.name, shape=tensor.shape)
+        # The rule of one input may need the values of any other: all are looked at before the first.
+        wanting = []
         for i, x in enumerate(xs):
-            if not isinstance(x, Tensor) or not x.requires_grad:
-                continue
+            if isinstance(x, Tensor):
+                if x._changed > made or (WRITES and written_after(x.data, made)):
+                    raise GradientError("autograd.changed", op=op.name, name=x.name or f"input {i}", shape=x.shape)
+                if x.requires_grad:
+                    wanting.append((i, x))
+        for i, x in wanting:
             key = id(x)
             if useful is not None and key not in useful:
                 continue
-            if x._changed > tensor._made:
-                raise GradientError("autograd.changed", op=op.name, name=x.name or f"input {i}", shape=x.shape)
             gi = op.vjp(i, g, tensor, xs, attrs)  # type: ignore[operator]
             if gi is not None:
                 before = gradients.get(key)
@@ -92,21 +109,28 @@ def _check_output(output: Tensor, gradient: Any) -> Tensor:
         ShapeError: the given gradient has another shape.
     """
     if not output.requires_grad:
-        if output._cut is not None:
-            raise GradientError("autograd.cut", op=output._cut.name, why=output._cut.vjp.why)  # type: ignore[union-attr]
+        cut = output._cut
+        if cut is not None and isinstance(cut.vjp, NONE):
+            raise GradientError("autograd.cut", op=cut.name, why=cut.vjp.why)
+        if cut is not None:
+            raise GradientError("autograd.cut-dtype", op=cut.name)
         raise GradientError("autograd.no-history", shape=output.shape)
     if gradient is None:
         if output.data.size != 1:
             raise GradientError("autograd.not-scalar", shape=output.shape)
         return wrap(np.ones_like(output.data))
-    seed = as_tensor(gradient, output.dtype) if not isinstance(gradient, Tensor) else gradient
+    seed = as_tensor(gradient, output.dtype)
     if seed.shape != output.shape:
         raise ShapeError("autograd.seed-shape", given=seed.shape, expected=output.shape)
     return seed
 
 
 def backward(
-    output: Tensor, gradient: Any = None, *, create_graph: bool = False, inputs: Sequence[Tensor] | None = None
+    output: Tensor,
+    gradient: Any = None,
+    *,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """Fill `.grad` of every leaf that asks for a gradient with the derivative of `output`.
 
@@ -117,23 +141,29 @@ def backward(
         create_graph : keep the history of the gradients, so that they can be differentiated.
         inputs : fill only these.
     Raises
-        GradientError: `output` has no history, is not a single number and no gradient was given, or a tensor was changed in place
-            after it was used.
+        GradientError: `output` has no history, is not a single number and no gradient was given, or a tensor was
+            changed in place after it was used.
     """
     seed = _check_output(output, gradient)
+    chosen = None if inputs is None else _tensors("inputs", inputs)
+    wanted = None if chosen is None else {id(t) for t in chosen}
     before = state.grad
     state.grad = create_graph
     try:
         with quiet():
-            gradients, tensors = _propagate([output], [seed], inputs)
+            gradients, tensors = _propagate([output], [seed], chosen)
+            given = {id(seed)}
             for key, tensor in tensors.items():
                 g = gradients.get(key)
-                if g is None or not (tensor._source is None or tensor._retains_grad or inputs is not None):
+                if g is None or not (
+                    tensor._source is None or tensor._retains_grad if wanted is None else key in wanted
+                ):
                     continue
                 if tensor.grad is None or tensor._grad_used:
-                    # A gradient may be a view of another array, or the caller's own seed: .grad is nobody else's.
-                    tensor.grad = g if g.data.base is None and g is not seed else g + 0.0  # type: ignore[operator]
+                    # .grad is nobody else's: no view, not the caller's own seed, nor another tensor's gradient.
+                    tensor.grad = g if g.data.base is None and id(g) not in given else positive(g)
                     tensor._grad_used = False
+                    given.add(id(g))
                 else:
                     tensor.grad = add(tensor.grad, g)
     finally:
@@ -159,30 +189,56 @@ def grad(
     Raises
         GradientError: an output has no history, or an input was not used.
     """
-    out_list = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    in_list = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    given = [grad_outputs] if isinstance(outputs, Tensor) else list(grad_outputs or [None] * len(out_list))
+    out_list, in_list = _tensors("outputs", outputs), _tensors("inputs", inputs)
+    if isinstance(outputs, Tensor):
+        given = [grad_outputs]
+    else:
+        given = [None] * len(out_list) if grad_outputs is None else list(grad_outputs)
+        if len(given) != len(out_list):
+            raise ShapeError("autograd.seed-count", given=len(given), expected=len(out_list))
     seeds = [_check_output(o, g) for o, g in zip(out_list, given, strict=True)]
     before = state.grad
     state.grad = create_graph
     try:
         with quiet():
             gradients, _ = _propagate(out_list, seeds, in_list)
+        results: list[Tensor | None] = []
+        for n, x in enumerate(in_list):
+            g = gradients.get(id(x))
+            if g is None and not allow_unused:
+                key = "autograd.unused" if x.requires_grad else "autograd.not-tracked"
+                raise GradientError(key, name=x.name or f"input {n}", shape=x.shape)
+            # Each result is the caller's own, and no other's.
+            shared = g is not None and (any(g is other for other in results) or any(g is s for s in seeds))
+            results.append(positive(g) if shared else g)
     finally:
         state.grad = before
-    results = [gradients.get(id(x)) for x in in_list]
-    for n, (x, g) in enumerate(zip(in_list, results, strict=True)):
-        if g is None and not allow_unused:
-            raise GradientError("autograd.unused", name=x.name or f"input {n}", shape=x.shape)
     return results[0] if isinstance(inputs, Tensor) else tuple(results)
 
 
-def _as_inputs(inputs: Any) -> tuple[list[Tensor], bool]:
+def _tensors(name: str, given: Any) -> list[Tensor]:
+    """One Tensor or a sequence of them as a list.
+
+    Raises
+        ArgumentTypeError: it is something else.
+    """
+    if isinstance(given, Tensor):
+        return [given]
+    items = list(given) if isinstance(given, Iterable) else [given]
+    for item in items:
+        if not isinstance(item, Tensor):
+            raise ArgumentTypeError("autograd.tensors", name=name, type=type(item).__name__)
+    return items
+
+
+def _as_inputs(inputs: Any, create_graph: bool = False) -> tuple[list[Tensor], bool]:
+    """The inputs as tensors that ask for a gradient, and whether there is only one. With create_graph those that have
+    a history, or ask already, are taken as they are, so that the result can be differentiated by them."""
     single = not isinstance(inputs, list | tuple) or not any(
         isinstance(x, Tensor) or hasattr(x, "shape") for x in inputs
     )
-    items = [inputs] if single else list(inputs)
-    return [wrap(as_tensor(x).data).requires_grad_() for x in items], single
+    tensors = [as_tensor(x) for x in ([inputs] if single else inputs)]
+    return [x if create_graph and x.requires_grad else wrap(x.data).requires_grad_() for x in tensors], single
 
 
 def _call(function: Callable[..., Any], tensors: Sequence[Tensor]) -> Tensor:
@@ -195,8 +251,16 @@ def _call(function: Callable[..., Any], tensors: Sequence[Tensor]) -> Tensor:
 def vjp(
     function: Callable[..., Tensor], inputs: Any, v: Any = None, *, create_graph: bool = False
 ) -> tuple[Tensor, Any]:
-    """Value of `function(*inputs)`, and the product of `v` with its Jacobian: one reverse pass."""
-    tensors, single = _as_inputs(inputs)
+    """Value of `function(*inputs)`, and the product of `v` with its Jacobian: one reverse pass.
+
+    Parameters
+        inputs : one array or Tensor, or a list of them; a list of plain numbers is one vector.
+        v : of the value's shape; None where the value is a single number.
+        create_graph : keep the history, so that the results can be differentiated by Tensors that ask for it.
+    Returns
+        The value, and one Tensor for a single input, else a tuple.
+    """
+    tensors, single = _as_inputs(inputs, create_graph)
     with enable_grad():
         y = _call(function, tensors)
     g = grad(y, tensors, v, create_graph=create_graph, allow_unused=True)
@@ -205,14 +269,20 @@ def vjp(
 
 
 def hvp(function: Callable[..., Tensor], inputs: Any, v: Any) -> tuple[Tensor, Any]:
-    """Value of a scalar function, and the product of its Hessian with `v` (of the inputs' shapes), by two reverse passes."""
+    """Value of a scalar function, and the product of its Hessian with `v` (of the inputs' shapes), by two reverse
+    passes."""
     tensors, single = _as_inputs(inputs)
-    directions = [as_tensor(d, t.dtype) for d, t in zip([v] if single else list(v), tensors, strict=True)]
+    given = [v] if single else list(v) if isinstance(v, list | tuple) else [v]
+    if len(given) != len(tensors):
+        raise ShapeError("autograd.seed-count", given=len(given), expected=len(tensors))
+    directions = [as_tensor(d, t.dtype) for d, t in zip(given, tensors, strict=True)]
     for d, t in zip(directions, tensors, strict=True):
         if d.shape != t.shape:
             raise ShapeError("autograd.seed-shape", given=d.shape, expected=t.shape)
     with enable_grad():
         y = _call(function, tensors)
+        if not y.requires_grad:
+            _check_output(y, None)
         first = grad(y, tensors, create_graph=True, allow_unused=True)
         dot = None
         for g, d in zip(first, directions, strict=True):
@@ -226,7 +296,7 @@ def hvp(function: Callable[..., Tensor], inputs: Any, v: Any) -> tuple[Tensor, A
 
 def jacobian(function: Callable[..., Tensor], inputs: Any, *, create_graph: bool = False) -> Any:
     """All derivatives of a function's outputs: for each input a Tensor of shape (*output.shape, *input.shape)."""
-    tensors, single = _as_inputs(inputs) if not create_graph else ([inputs], True)
+    tensors, single = _as_inputs(inputs, create_graph)
     with enable_grad():
         y = _call(function, tensors)
     rows: list[list[Tensor]] = [[] for _ in tensors]
@@ -243,8 +313,11 @@ def jacobian(function: Callable[..., Tensor], inputs: Any, *, create_graph: bool
             rows[n].append(wrap(np.zeros_like(x.data)) if gi is None else gi)
     results = []
     for row, x in zip(rows, tensors, strict=True):
-        full = stack(row) if row else wrap(np.zeros((0, *x.shape), x.dtype))
-        results.append(full.reshape((*y.shape, *x.shape)))
+        if create_graph:
+            with enable_grad():
+                results.append(_stacked(row, x).reshape((*y.shape, *x.shape)))
+        else:
+            results.append(_stacked(row, x).reshape((*y.shape, *x.shape)))
     return results[0] if single else tuple(results)
 
 
@@ -265,7 +338,12 @@ def hessian(function: Callable[..., Tensor], x: Any) -> Tensor:
             element = flat[number]
         row = grad(element, leaf, allow_unused=True) if element.requires_grad else None
         rows.append(wrap(np.zeros_like(leaf.data)) if row is None else row)
-    return stack(rows).reshape(leaf.shape * 2)
+    return reshape(_stacked(rows, leaf), leaf.shape * 2)
+
+
+def _stacked(rows: Sequence[Tensor], x: Tensor) -> Tensor:
+    """Gradients of one tensor on top of each other, also where there is none."""
+    return stack(rows) if rows else wrap(np.zeros((0, *x.shape), x.dtype))
 
 
 def per_sample_gradients(loss: Callable[..., Tensor], parameters: Sequence[Tensor], *batch: Any) -> list[Tensor]:
@@ -274,24 +352,27 @@ def per_sample_gradients(loss: Callable[..., Tensor], parameters: Sequence[Tenso
     Parameters
         loss : called with the slices of length 1 of every array in `batch`; returns a single number.
         parameters : leaves that the loss depends on.
+    Raises
+        ShapeError: the arrays of the batch differ in length, or have no axes.
     """
     tensors = [as_tensor(b) for b in batch]
-    lengths = {t.shape[0] for t in tensors}
-    if len(lengths) != 1:
-        raise ShapeError("autograd.batch-lengths", lengths=", ".join(map(str, sorted(lengths))))
+    lengths = {t.shape[0] if t.ndim else -1 for t in tensors}
+    parameters = _tensors("parameters", parameters)
+    if len(lengths) != 1 or -1 in lengths:
+        raise ShapeError("autograd.batch-lengths", shapes=", ".join(str(t.shape) for t in tensors) or "()")
     rows: list[list[Tensor]] = [[] for _ in parameters]
-    for n in range(lengths.pop()):
+    for n in range(tensors[0].shape[0]):
         with enable_grad():
             value = _call(loss, [t[n : n + 1] for t in tensors])
         for row, p, g in zip(rows, parameters, grad(value, list(parameters), allow_unused=True), strict=True):
             row.append(wrap(np.zeros_like(p.data)) if g is None else g)
     with no_grad():
-        return [stack(row) for row in rows]
+        return [_stacked(row, p) for row, p in zip(rows, parameters, strict=True)]
 
 
-def _backward_method(self: Tensor, gradient: Any = None, create_graph: bool = False, inputs: Any = None) -> None:
+def _backward_method(self: Any, gradient: Any = None, create_graph: bool = False, inputs: Any = None) -> None:
     backward(self, gradient, create_graph=create_graph, inputs=inputs)
 
 
 _backward_method.__doc__ = backward.__doc__
-Tensor.backward = _backward_method  # type: ignore[attr-defined]
+Tensor.backward = _backward_method  # type: ignore[method-assign]

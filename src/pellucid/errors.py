@@ -40,7 +40,7 @@ class _Message:
     """What, given, expected, fix and at: the body that errors and warnings share."""
 
     def __init__(self, key: str, /, **facts: Any) -> None:
-        super().__init__(key)
+        super().__init__(key)  # type: ignore[call-arg]  # the other base is an exception
         self.key = key
         self.facts = facts
         self.frame = user_frame()

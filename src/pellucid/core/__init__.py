@@ -1,0 +1,1 @@
+"""What everything stands on: tensors, operations as records, dtypes, constraints on arguments, random keys."""

@@ -1,8 +1,8 @@
 """Constraints on arguments, as data beside the signature.
 
-`@checked(lr=Real(0), momentum=Real(0, 1, right_open=True))` validates a call's arguments before the body runs, with one message
-form. The constraints stay readable at `function.constraints`: tests generate invalid inputs from them, and a search takes
-its space from them.
+`@checked(lr=Real(0), momentum=Real(0, 1, right_open=True))` validates a call's arguments before the body runs, with
+one message form. The constraints stay readable at `function.constraints`: tests generate invalid inputs from them,
+and a search takes its space from them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class Real:
         return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool | np.bool_)
 
     def value_ok(self, value: Any) -> bool:
-        if isinstance(value, float | np.floating) and not math.isfinite(value):
+        try:
+            if not math.isfinite(value):
+                return False
+        except OverflowError:  # a whole number beyond every float
             return False
         if self.low is not None and (value < self.low or (self.left_open and value == self.low)):
             return False

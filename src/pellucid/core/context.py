@@ -23,7 +23,8 @@ class Recorder:
         """An operation has run."""
 
     def assignment(self, target: Tensor, value: Tensor) -> None:
-        """State (a parameter, a running statistic, a random key) is about to take over the values of `value`, of its dtype."""
+        """State (a parameter, a running statistic, a random key) is about to take over the values of `value`, of its
+        dtype."""
 
     def change(self, target: Tensor, new: Tensor) -> None:
         """`target` is about to become `new`, in place."""
@@ -123,7 +124,7 @@ class quiet:
             self.errstate = np.errstate(all="ignore")
             self.errstate.__enter__()
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, *exc: Any) -> None:
         if self.errstate is not None:
             state.quiet = False
             self.errstate.__exit__(*exc)

@@ -1,5 +1,6 @@
-"""Anything numeric as a NumPy array, and anything that names a dtype as a dtype. What a user passes enters here, and leaves as an array of
-floats, whole numbers or booleans, or as an error that says what it was. Called by `Tensor`, `as_tensor` and `apply`.
+"""Anything numeric as a NumPy array, and anything that names a dtype as a dtype. What a user passes enters here, and
+leaves as an array of floats, whole numbers or booleans, or as an error that says what it was. Called by `Tensor`,
+`as_tensor` and `apply`.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ def as_dtype(dtype: Any) -> DType:
         raise DTypeError("core.unknown-dtype", dtype=shown(dtype)) from None
     if result.kind not in NUMERIC:
         raise DTypeError("core.not-numeric", dtype=result)
-    return result if result.isnative else result.newbyteorder("=")
+    native: DType = result if result.isnative else result.newbyteorder("=")
+    return native
 
 
 def array_of(data: Any, dtype: Any = None) -> Array:
-    """Numbers, nested lists or an array as an array: arrays keep their dtype and are shared, Python floats take the default dtype.
+    """Numbers, nested lists or an array as an array: arrays keep their dtype and are shared, Python floats take the
+    default dtype.
 
     Raises
         ShapeError: nested lists of unequal lengths.

@@ -1,5 +1,5 @@
-"""The error to raise when NumPy refuses an operation's inputs: what the shape rule says of them, or what the numbers show; NumPy's own words
-are the last resort. Called by `apply`, and by the functions that make
+"""The error to raise when NumPy refuses an operation's inputs: what the shape rule says of them, or what the numbers
+show; NumPy's own words are the last resort. Called by `apply`, and by the functions that make
 new tensors.
 """
 
@@ -20,7 +20,8 @@ FAILURES = (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError,
 
 
 def explained(op: Op, inputs: list[Any], attrs: dict[str, Any], problem: Exception) -> PellucidError:
-    """The error to raise for what went wrong inside an operation: clear where the shape rule or the numbers tell, else NumPy's words."""
+    """The error to raise for what went wrong inside an operation: clear where the shape rule or the numbers tell,
+    else NumPy's words."""
     specs = [spec_of(x) for x in inputs]
     try:
         out = op.spec(*specs, **attrs)

@@ -1,5 +1,5 @@
-"""The record of an operation. Everything that pellucid knows of an operation is read from here: the eager value, the shape
-rule, the gradient, the cost, the printed formula, the kernel for the compiler, the ONNX name. The families of
+"""The record of an operation. Everything that pellucid knows of an operation is read from here: the eager value, the
+shape rule, the gradient, the cost, the printed formula, the kernel for the compiler, the ONNX name. The families of
 `ops/_families` fill most fields from a short declaration; a field that is missing fails at import.
 """
 
@@ -44,7 +44,8 @@ class Op:
     family: elementwise, contraction, reduction, movement or random.
     value(*arrays, **attrs) -> array: the eager result in NumPy.
     spec(*specs, **attrs) -> Spec: shape and dtype of the result; raises the clear error for inputs that do not fit.
-    vjp(i, g, y, xs, attrs) -> Tensor or None: gradient of input i from the gradient g of the output y, in Tensor operations.
+    vjp(i, g, y, xs, attrs) -> Tensor or None: gradient of input i from the gradient g of the output y, in Tensor
+        operations.
     cost(specs, out, attrs) -> Cost: counted work.
     formula(specs, attrs) -> str: the mathematics as a line of text, which can be evaluated.
     kernel: what the compiler reads: a scalar body, an index formula, an index map, or a combination with its identity.
@@ -76,6 +77,16 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Op:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_registered, (self.name,))
+
+
+def _registered(name: str) -> Op:
+    return REGISTRY[name]
 
 
 class Composite(NamedTuple):

@@ -1,5 +1,5 @@
-"""What type checkers know of Tensor's operators and methods. They are functions of `ops`, which `ops/_methods.py` attaches to the class; at run
-time this base is empty.
+"""What type checkers know of Tensor's operators and methods. They are functions of `ops`, which `ops/_methods.py`
+attaches to the class; at run time this base is empty.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ class Operators:
         def __le__(self, other: Any) -> Tensor: ...
         def __gt__(self, other: Any) -> Tensor: ...
         def __ge__(self, other: Any) -> Tensor: ...
+
+        __hash__ = object.__hash__
+
         def __eq__(self, other: object) -> Tensor: ...  # type: ignore[override]
         def __ne__(self, other: object) -> Tensor: ...  # type: ignore[override]
         def __neg__(self) -> Tensor: ...

@@ -1,6 +1,6 @@
-"""Random numbers from counters. A key is two 64-bit words; the stream of a key is Philox-4x64-10 from counter 0 under that key, read
-as 32-bit halves, low half first, so the same bits come eagerly, compiled, and with any number of threads. A `Generator` gives a fresh key to
-every draw: its seed is the first word, the number of the draw the second.
+"""Random numbers from counters. A key is two 64-bit words; the stream of a key is Philox-4x64-10 from counter 0 under
+that key, read as 32-bit halves, low half first, so the same bits come eagerly, compiled, and with any number of
+threads. A `Generator` gives a fresh key to every draw: its seed is the first word, the number of the draw the second.
 
 Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011; NumPy's Philox bit generator.
 """
@@ -54,7 +54,7 @@ def split(key: Tensor, num: int = 2) -> list[Tensor]:
 
 def bits(key: Array, size: int) -> Array:
     """The first `size` numbers of a key's stream, uint32."""
-    words: Array = np.random.Philox(counter=0, key=key).random_raw((size + 1) // 2)  # type: ignore[assignment, arg-type]
+    words: Array = np.random.Philox(counter=0, key=key).random_raw((size + 1) // 2)
     return words.astype("<u8", copy=False).view("<u4")[:size]
 
 
@@ -76,7 +76,8 @@ class Generator:
         return self
 
     def next_key(self) -> Tensor:
-        """A key that this generator has not given before. In a recorded graph the state is read and moved on by each replay."""
+        """A key that this generator has not given before. In a recorded graph the state is read and moved on by each
+        replay."""
         if state.recorder is None:
             key = wrap(self.state.data)
             self.state.data = key.data + _ONE_DRAW

@@ -1,5 +1,5 @@
-"""The Tensor: an array and how it came to be. It holds no mathematics: its operators and methods are the functions of `ops`,
-attached by `ops/_methods.py`. `apply` is the one door through which every operation runs.
+"""The Tensor: an array and how it came to be. It holds no mathematics: its operators and methods are the functions of
+`ops`, attached by `ops/_methods.py`. `apply` is the one door through which every operation runs.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Tensor(Operators):
     """An n-dimensional array that remembers how it was computed.
 
     Parameters
-        data : Tensor, array or nested lists of numbers. Python floats become float32 (`set_default_dtype`), whole numbers int64;
-            a NumPy array keeps its dtype. Arrays are shared, not copied.
+        data : Tensor, array or nested lists of numbers. Python floats become float32 (`set_default_dtype`), whole
+            numbers int64; a NumPy array keeps its dtype. Arrays are shared, not copied.
         dtype : dtype of the result, or None to follow the rule above.
         requires_grad : whether `backward` shall fill `.grad`; floats only.
     Raises
@@ -54,7 +54,7 @@ class Tensor(Operators):
     name: str | None = None
     # (op, inputs, attrs) of the operation that made it; None for a leaf.
     _source: tuple[Op, list[Any], dict[str, Any]] | None = None
-    # When it was made and when it was last changed in place, on one clock: a change after a use is an error in backward.
+    # When it was made and when it was last changed in place, on one clock: backward refuses what changed after a use.
     _made: int = 0
     _changed: int = 0
     # The op without a gradient at which a differentiable history ended.
@@ -152,12 +152,14 @@ class Tensor(Operators):
         return self.data.tolist()
 
     def assign(self, value: Tensor) -> Tensor:
-        """Replace the values by those of `value`, of the same shape, outside of any gradient: how parameters, running statistics
-        and random keys change. Takes over the array. A recorded graph notes it as an update. Returns self.
+        """Replace the values by those of `value`, of the same shape, outside of any gradient: how parameters, running
+        statistics and random keys change. Takes over the array. A recorded graph notes it as an update. Returns self.
 
         Raises
             ShapeError: the shapes differ.
         """
+        if not isinstance(value, Tensor):
+            value = as_tensor(value)
         if value.data.shape != self.data.shape:
             raise ShapeError("core.assign", given=value.shape, expected=self.shape)
         recorder = state.recorder
@@ -170,7 +172,8 @@ class Tensor(Operators):
         return self
 
     def _become(self, new: Tensor) -> None:
-        """Take over the values and the history of `new`, which was computed from `_before_change()`: an in-place change."""
+        """Take over the values and the history of `new`, which was computed from `_before_change()`: an in-place
+        change."""
         if state.recorder is not None:
             state.recorder.change(self, new)
         self.data = new.data
@@ -201,7 +204,8 @@ class Tensor(Operators):
         note_write(self.data, self._changed)
 
     def _is_view(self) -> bool:
-        """Whether another tensor may look at the same memory: a change of this one alone would leave that one behind."""
+        """Whether another tensor may look at the same memory: a change of this one alone would leave that one
+        behind."""
         if self._source is not None:
             mine = owner(self.data)
             return any(isinstance(x, Tensor) and owner(x.data) is mine for x in self._source[1])
@@ -228,13 +232,13 @@ class Tensor(Operators):
     def __len__(self) -> int:
         if self.data.ndim == 0:
             raise ArgumentTypeError("core.zero-d", use="len()")
-        return self.data.shape[0]
+        return int(self.data.shape[0])
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.data.ndim == 0:
             raise ArgumentTypeError("core.zero-d", use="iteration")
         for i in range(self.data.shape[0]):
-            yield self[i]  # type: ignore[index]
+            yield self[i]
 
     def __bool__(self) -> bool:
         self._read()
@@ -308,7 +312,8 @@ def wrap(array: Array) -> Tensor:
 
 
 def to_array(data: Any, dtype: Any = None) -> Array:
-    """Anything numeric as an array: Tensors and arrays keep their dtype and are shared, Python floats take the default dtype.
+    """Anything numeric as an array: Tensors and arrays keep their dtype and are shared, Python floats take the
+    default dtype.
 
     Raises
         ShapeError: nested lists of unequal lengths.
@@ -352,8 +357,8 @@ _NUMBERS = (float, int, bool)
 def apply(op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Tensor:
     """Run one operation: its value by NumPy, and, where a gradient is asked for, the memory of how it came to be.
 
-    `inputs` holds Tensors and Python numbers; anything else is turned into a Tensor in place. It becomes the result's history, so the
-    caller gives it away.
+    `inputs` holds Tensors and Python numbers; anything else is turned into a Tensor in place. It becomes the result's
+    history, so the caller gives it away.
     """
     arrays = []
     track = False

@@ -1,5 +1,6 @@
-"""Which arrays were written in place, and when. Several tensors may look at one array (a slice, a reshaped or a detached tensor), so a write
-through one of them concerns all: `x[0] = 1` notes it here, and backward asks before it uses a value that an operation saw earlier.
+"""Which arrays were written in place, and when. Several tensors may look at one array (a slice, a reshaped or a
+detached tensor), so a write through one of them concerns all: `x[0] = 1` notes it here, and backward asks before it
+uses a value that an operation saw earlier.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import numpy as np
 from pellucid._typing import Array
 
 WRITES: dict[int, tuple[weakref.ref[Array], int]] = {}
-"""By the id of the array that owns the memory: the array, and the time of the last write. An entry goes with its array."""
+"""By the id of the array that owns the memory: the array, and the time of the last write. An entry goes with its
+array."""
 
 
 def owner(array: Array) -> Array:

@@ -1,8 +1,10 @@
-"""The operations, each declared once, by subject. Importing this room fills the registry and gives Tensor its operators."""
+"""The operations, each declared once, by subject. Importing this room fills the registry and gives Tensor its
+operators."""
 
 from __future__ import annotations
 
 from pellucid.ops import _methods as _methods
+from pellucid.ops import logistic as logistic
 from pellucid.ops.activation import (
     celu,
     elu,
@@ -37,6 +39,7 @@ from pellucid.ops.create import (
     empty,
     empty_like,
     eye,
+    from_dlpack,
     full,
     full_like,
     linspace,
@@ -47,6 +50,7 @@ from pellucid.ops.create import (
     zeros,
     zeros_like,
 )
+from pellucid.ops.dtypes import can_cast, finfo, iinfo, isdtype, result_type
 from pellucid.ops.elementwise import abs_ as abs
 from pellucid.ops.elementwise import (
     acos,
@@ -65,6 +69,7 @@ from pellucid.ops.elementwise import (
     bitwise_xor,
     ceil,
     clip,
+    copysign,
     cos,
     cosh,
     divide,
@@ -77,6 +82,8 @@ from pellucid.ops.elementwise import (
     floor_divide,
     greater,
     greater_equal,
+    hypot,
+    isclose,
     isfinite,
     isinf,
     isnan,
@@ -94,13 +101,16 @@ from pellucid.ops.elementwise import (
     maximum,
     minimum,
     multiply,
+    multiply_add,
     negative,
+    nextafter,
     not_equal,
     positive,
     power,
     reciprocal,
     remainder,
     sign,
+    signbit,
     sin,
     sinh,
     sqrt,
@@ -113,17 +123,45 @@ from pellucid.ops.elementwise import (
 )
 from pellucid.ops.elementwise import round_ as round
 from pellucid.ops.index import gather, one_hot, scatter_add, take, take_along_axis
-from pellucid.ops.linalg import contract, diagonal, einsum, matmul, outer, tensordot, trace, tril, triu, vecdot
+from pellucid.ops.linalg import contract, diagonal, dot, einsum, matmul, outer, tensordot, trace, tril, triu, vecdot
 from pellucid.ops.reduce import all_ as all
 from pellucid.ops.reduce import any_ as any
-from pellucid.ops.reduce import argmax, argmin, cumsum, cumulative_sum, logsumexp, mean, norm, prod, std, var
+from pellucid.ops.reduce import (
+    argmax,
+    argmin,
+    count_nonzero,
+    cumprod,
+    cumsum,
+    cumulative_prod,
+    cumulative_sum,
+    diff,
+    logsumexp,
+    mean,
+    norm,
+    prod,
+    std,
+    var,
+)
 from pellucid.ops.reduce import max_ as max
 from pellucid.ops.reduce import min_ as min
 from pellucid.ops.reduce import sum_ as sum
 from pellucid.ops.sampling import bernoulli, integers, normal, permutation, uniform
+from pellucid.ops.search import (
+    UniqueAll,
+    UniqueCounts,
+    UniqueInverse,
+    allclose,
+    nonzero,
+    searchsorted,
+    unique_all,
+    unique_counts,
+    unique_inverse,
+    unique_values,
+)
 from pellucid.ops.shape import (
     astype,
     broadcast_arrays,
+    broadcast_shapes,
     broadcast_to,
     cast,
     concat,
@@ -151,11 +189,15 @@ from pellucid.ops.shape import (
 from pellucid.ops.sort import argsort, sort, topk
 
 __all__ = [
+    "UniqueAll",
+    "UniqueCounts",
+    "UniqueInverse",
     "abs",
     "acos",
     "acosh",
     "add",
     "all",
+    "allclose",
     "any",
     "arange",
     "argmax",
@@ -176,7 +218,9 @@ __all__ = [
     "bitwise_right_shift",
     "bitwise_xor",
     "broadcast_arrays",
+    "broadcast_shapes",
     "broadcast_to",
+    "can_cast",
     "cast",
     "ceil",
     "celu",
@@ -184,12 +228,18 @@ __all__ = [
     "concat",
     "concatenate",
     "contract",
+    "copysign",
     "cos",
     "cosh",
+    "count_nonzero",
+    "cumprod",
     "cumsum",
+    "cumulative_prod",
     "cumulative_sum",
     "diagonal",
+    "diff",
     "divide",
+    "dot",
     "einsum",
     "elu",
     "empty",
@@ -201,10 +251,12 @@ __all__ = [
     "expand_dims",
     "expm1",
     "eye",
+    "finfo",
     "flatten",
     "flip",
     "floor",
     "floor_divide",
+    "from_dlpack",
     "full",
     "full_like",
     "gather",
@@ -216,7 +268,11 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hypot",
+    "iinfo",
     "integers",
+    "isclose",
+    "isdtype",
     "isfinite",
     "isinf",
     "isnan",
@@ -247,7 +303,10 @@ __all__ = [
     "mish",
     "moveaxis",
     "multiply",
+    "multiply_add",
     "negative",
+    "nextafter",
+    "nonzero",
     "norm",
     "normal",
     "not_equal",
@@ -269,13 +328,16 @@ __all__ = [
     "remainder",
     "repeat",
     "reshape",
+    "result_type",
     "roll",
     "round",
     "rrelu",
     "scatter_add",
+    "searchsorted",
     "selu",
     "sigmoid",
     "sign",
+    "signbit",
     "silu",
     "sin",
     "sinh",
@@ -310,6 +372,10 @@ __all__ = [
     "triu",
     "trunc",
     "uniform",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
+    "unique_values",
     "unsqueeze",
     "unstack",
     "var",

@@ -1,15 +1,20 @@
-"""Attaches the operations to Tensor: operators, methods, and NumPy's own functions when they are called on a Tensor."""
+"""Attaches the operations to Tensor: operators, methods, and the answers when NumPy's functions are called on it."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from pellucid.core.check import Integer, check
 from pellucid.core.tensor import Tensor, as_tensor
-from pellucid.errors import ArgumentTypeError
-from pellucid.ops import activation, elementwise, index, linalg, reduce, shape, sort
+from pellucid.errors import ShapeError
+from pellucid.ops import activation, elementwise, index, linalg, reduce, search, shape
+from pellucid.ops._numpy import array_function, array_ufunc
+from pellucid.ops.index import check_keeps_kind
+from pellucid.ops.sort import argsort, sort, topk
 
 
 def _swapped(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -17,15 +22,17 @@ def _swapped(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """`x += y`: the same Tensor object with new values and history; parameters only inside no_grad()."""
+    """`x += y`: the same Tensor object with new values and history; parameters only inside no_grad().
+
+    The values are new memory: tensors that looked at the old values (slices, detached ones) keep them.
+    """
 
     def change(self: Tensor, other: Any) -> Tensor:
         before = self._before_change()
         result = function(before, other)
         if result.shape != self.shape:
-            from pellucid.errors import ShapeError
-
             raise ShapeError("ops.in-place-shape", given=result.shape, expected=self.shape)
+        check_keeps_kind(function.__name__, result.dtype, self.dtype)
         self._become(result if result.dtype == self.dtype else shape.cast(result, self.dtype))
         return self
 
@@ -61,29 +68,29 @@ _UNARY: dict[str, Callable[..., Tensor]] = {
     "abs": elementwise.abs_,
     "invert": elementwise.bitwise_invert,
 }
+
+
+def _named(module: Any, names: str) -> dict[str, Callable[..., Any]]:
+    return {name: getattr(module, name) for name in names.split()}
+
+
 _METHODS: dict[str, Callable[..., Any]] = {
-    **{
-        name: getattr(elementwise, name)
-        for name in (
-            "add subtract multiply divide negative square sqrt reciprocal exp expm1 log log1p log2 sin cos tan tanh sinh cosh "
-            "sign floor ceil trunc clip maximum minimum power erf logical_and logical_or logical_not isnan isinf isfinite"
-        ).split()
-    },
-    **{
-        name: getattr(reduce, name)
-        for name in "prod mean var std norm logsumexp argmax argmin cumsum cumulative_sum".split()
-    },
-    **{
-        name: getattr(shape, name)
-        for name in (
-            "reshape flatten permute swapaxes moveaxis expand_dims unsqueeze squeeze broadcast_to split unstack tile repeat "
-            "flip roll pad cast astype"
-        ).split()
-    },
-    **{name: getattr(index, name) for name in "take take_along_axis gather scatter_add".split()},
-    **{name: getattr(sort, name) for name in "sort argsort topk".split()},
-    **{name: getattr(linalg, name) for name in "matmul diagonal trace tril triu".split()},
-    **{name: getattr(activation, name) for name in "relu sigmoid softmax log_softmax".split()},
+    **_named(
+        elementwise, "add subtract multiply divide negative square sqrt reciprocal exp exp2 expm1 log log1p log2 log10"
+    ),
+    **_named(elementwise, "sin cos tan tanh sinh cosh sign floor ceil trunc clip maximum minimum power erf"),
+    **_named(elementwise, "logical_and logical_or logical_not isnan isinf isfinite"),
+    **_named(reduce, "prod mean var std norm logsumexp argmax argmin count_nonzero"),
+    **_named(reduce, "cumsum cumprod cumulative_sum cumulative_prod diff"),
+    **_named(shape, "flatten permute swapaxes moveaxis expand_dims unsqueeze squeeze broadcast_to split unstack"),
+    **_named(shape, "tile repeat flip roll pad cast astype"),
+    **_named(index, "take take_along_axis gather scatter_add"),
+    **_named(search, "nonzero searchsorted"),
+    **_named(linalg, "matmul dot diagonal trace tril triu"),
+    **_named(activation, "relu sigmoid softmax log_softmax"),
+    "sort": sort,
+    "argsort": argsort,
+    "topk": topk,
     "abs": elementwise.abs_,
     "round": elementwise.round_,
     "sum": reduce.sum_,
@@ -91,7 +98,6 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "min": reduce.min_,
     "any": reduce.any_,
     "all": reduce.all_,
-    "dot": linalg.matmul,
 }
 
 
@@ -107,55 +113,22 @@ def _transpose(self: Tensor, *axes: Any) -> Tensor:
     return shape.transpose(self, axes[0] if len(axes) == 1 and isinstance(axes[0], list | tuple) else axes)
 
 
-def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-    """np.exp(tensor) and array + tensor run the operation of the same name, with its gradient."""
-    function = BY_NUMPY_NAME.get(ufunc.__name__)
-    if function is None or method != "__call__" or kwargs:
-        raise ArgumentTypeError("ops.numpy-function", function=f"numpy.{ufunc.__name__}")
-    return function(*inputs)
+def _rounded(self: Tensor, ndigits: int | None = None) -> Tensor:
+    """round(x): the nearest whole numbers; with ndigits, to that many decimals."""
+    if not ndigits:
+        return elementwise.round_(self)
+    check("ndigits", ndigits, Integer(-300, 300))
+    return elementwise.divide(elementwise.round_(self * 10.0**ndigits), 10.0**ndigits)
 
 
-def _array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-    """np.sum(tensor, axis=0) and the like run the operation of the same name, with its gradient."""
-    ours = BY_NUMPY_NAME.get(function.__name__)
-    if ours is None or function.__module__ not in ("numpy", "numpy.linalg"):
-        raise ArgumentTypeError("ops.numpy-function", function=f"numpy.{function.__name__}")
-    return ours(*args, **kwargs)
+def _namespace(self: Tensor, /, *, api_version: str | None = None) -> Any:
+    """The namespace of the array-API standard: pellucid itself."""
+    return importlib.import_module("pellucid")
 
 
-_NUMPY_SPELLINGS: dict[str, Callable[..., Any]] = {
-    **_METHODS,
-    "matmul": linalg.matmul,
-    "dot": linalg.matmul,
-    "absolute": elementwise.abs_,
-    "amax": reduce.max_,
-    "amin": reduce.min_,
-    "true_divide": elementwise.divide,
-    "arcsin": elementwise.asin,
-    "arccos": elementwise.acos,
-    "arctan": elementwise.atan,
-    "arctan2": elementwise.atan2,
-    "arcsinh": elementwise.asinh,
-    "arccosh": elementwise.acosh,
-    "arctanh": elementwise.atanh,
-    "invert": elementwise.bitwise_invert,
-    "rint": elementwise.round_,
-    "transpose": shape.transpose,
-    "concatenate": shape.concatenate,
-    "stack": shape.stack,
-    "outer": linalg.outer,
-    "tensordot": linalg.tensordot,
-    "einsum": linalg.einsum,
-    "where": elementwise.where,
-    **{
-        name: getattr(elementwise, name)
-        for name in (
-            "positive floor_divide remainder exp2 log10 logaddexp equal not_equal less less_equal greater greater_equal "
-            "logical_xor bitwise_and bitwise_or bitwise_xor"
-        ).split()
-    },
-}
-BY_NUMPY_NAME = _NUMPY_SPELLINGS
+def _comparison(function: Callable[..., Tensor]) -> Callable[..., Any]:
+    """`x == None` and `x == "name"` are plain False, as for any object of another kind."""
+    return lambda self, other: NotImplemented if other is None or isinstance(other, str) else function(self, other)
 
 
 def attach() -> None:
@@ -166,23 +139,29 @@ def attach() -> None:
         setattr(cls, f"__r{name}__", _swapped(function))
         if name != "matmul":
             setattr(cls, f"__i{name}__", _in_place(function))
-    for name, function in (_COMPARISONS | _UNARY).items():
+    for name, function in _COMPARISONS.items():
+        setattr(cls, f"__{name}__", _comparison(function))
+    for name, function in _UNARY.items():
         setattr(cls, f"__{name}__", function)
     for name, method in _METHODS.items():
         setattr(cls, name, method)
     cls.__getitem__ = index.getitem
     cls.__setitem__ = index.setitem
+    cls.__contains__ = lambda self, value: bool(elementwise.equal(self, value).any())
+    cls.__round__ = _rounded
     cls.reshape = cls.view = _reshape
     cls.transpose = _transpose
     cls.T = property(shape.transpose)
     cls.mT = property(shape.matrix_transpose)
-    cls.__array_ufunc__ = _array_ufunc
-    cls.__array_function__ = _array_function
+    cls.__array_ufunc__ = array_ufunc
+    cls.__array_function__ = array_function
+    cls.__array_namespace__ = _namespace
     cls.float = lambda self: shape.cast(self, np.float32)
     cls.double = lambda self: shape.cast(self, np.float64)
     cls.long = lambda self: shape.cast(self, np.int64)
-    cls.clone = lambda self: elementwise.positive(self)
-    cls.contiguous = lambda self: as_tensor(self)
+    cls.clone = cls.copy = elementwise.positive
+    cls.contiguous = as_tensor
+    cls.ravel = shape.flatten
 
 
 attach()

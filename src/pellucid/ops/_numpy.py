@@ -1,5 +1,5 @@
-"""NumPy's own functions when they are called on a Tensor: `np.exp(t)`, `array + t`, `np.sum(t, axis=0)` run the operation of the same name,
-with its gradient, and what has no counterpart is refused. Attached to Tensor by `_methods.py`.
+"""NumPy's own functions when they are called on a Tensor: `np.exp(t)`, `array + t`, `np.sum(t, axis=0)` run the
+operation of the same name, with its gradient, and what has no counterpart is refused. Attached by `_methods.py`.
 """
 
 from __future__ import annotations
@@ -7,8 +7,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from pellucid.core.check import shown
 from pellucid.core.tensor import Tensor, as_tensor
@@ -21,13 +19,11 @@ def _named(module: Any, names: str) -> dict[str, Callable[..., Any]]:
 
 
 _UFUNCS: dict[str, Callable[..., Tensor]] = {
-    **_named(
-        elementwise,
-        "add subtract multiply divide floor_divide remainder power negative positive square sqrt reciprocal exp exp2 expm1 log "
-        "log2 log10 log1p logaddexp sin cos tan sinh cosh tanh sign floor ceil trunc maximum minimum equal not_equal less "
-        "less_equal greater greater_equal logical_and logical_or logical_xor logical_not isnan isinf isfinite bitwise_and "
-        "bitwise_or bitwise_xor hypot copysign signbit nextafter",
-    ),
+    **_named(elementwise, "add subtract multiply divide floor_divide remainder power negative positive square sqrt"),
+    **_named(elementwise, "reciprocal exp exp2 expm1 log log2 log10 log1p logaddexp sin cos tan sinh cosh tanh sign"),
+    **_named(elementwise, "floor ceil trunc maximum minimum equal not_equal less less_equal greater greater_equal"),
+    **_named(elementwise, "logical_and logical_or logical_xor logical_not isnan isinf isfinite"),
+    **_named(elementwise, "bitwise_and bitwise_or bitwise_xor hypot copysign signbit nextafter"),
     "matmul": linalg.matmul,
     "vecdot": linalg.vecdot,
     "absolute": elementwise.abs_,
@@ -52,19 +48,19 @@ def _vector_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = Fal
     x = as_tensor(x)
     pair = isinstance(axis, list | tuple) and len(axis) == 2
     if ord is not None and (pair or (axis is None and x.ndim == 2)):
-        raise ArgumentTypeError("ops.numpy-argument", function="numpy.linalg.norm", name="ord", value=shown(ord), signature="norm")
+        raise ArgumentTypeError(
+            "ops.numpy-argument", function="numpy.linalg.norm", name="ord", value=shown(ord), options="axis, keepdims"
+        )
     return reduce.norm(x, 2 if ord is None else ord, axis, keepdims)
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **_named(
-        reduce,
-        "prod mean var std argmax argmin cumsum cumprod cumulative_sum cumulative_prod diff count_nonzero",
+        reduce, "prod mean var std argmax argmin cumsum cumprod cumulative_sum cumulative_prod diff count_nonzero"
     ),
+    **_named(shape, "reshape transpose swapaxes moveaxis expand_dims squeeze broadcast_to broadcast_arrays"),
     **_named(
-        shape,
-        "reshape transpose swapaxes moveaxis expand_dims squeeze broadcast_to broadcast_arrays concatenate concat stack split unstack "
-        "tile repeat pad flip roll permute_dims matrix_transpose astype",
+        shape, "concatenate concat stack split unstack tile repeat pad flip roll permute_dims matrix_transpose astype"
     ),
     **_named(linalg, "dot outer tensordot einsum diagonal trace tril triu"),
     **_named(create, "zeros_like ones_like full_like empty_like meshgrid"),
@@ -72,7 +68,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **_named(sort, "sort argsort"),
     **_named(dtypes, "result_type can_cast"),
     **_named(index, "take take_along_axis"),
-    **_named(elementwise, "where clip isclose"),
+    **_named(elementwise, "clip isclose"),
+    "where": lambda *arrays: search.nonzero(*arrays) if len(arrays) == 1 else elementwise.where(*arrays),
     "sum": reduce.sum_,
     "max": reduce.max_,
     "amax": reduce.max_,
@@ -136,10 +133,11 @@ def array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: A
         raise ArgumentTypeError("ops.numpy-function", function=name)
     positional, named = _by_name(function, args, kwargs)
     signature = inspect.signature(ours)
+    options = ", ".join(p for p in signature.parameters if p not in _DATA) or "-"
     for argument, value in named.items():
         if argument not in signature.parameters:
             raise ArgumentTypeError(
-                "ops.numpy-argument", function=name, name=argument, value=shown(value), signature=str(signature)
+                "ops.numpy-argument", function=name, name=argument, value=shown(value), options=options
             )
     try:
         return ours(*positional, **named)
@@ -162,17 +160,20 @@ def _by_name(function: Any, args: Any, kwargs: Any) -> tuple[list[Any], dict[str
         return list(args), dict(kwargs)
     places = list(parameters)
     positional: list[Any] = []
-    named = {_RENAMED.get(k, k): v for k, v in kwargs.items()}
+    given = dict(kwargs)
     for place, value in enumerate(args):
-        parameter = places[place] if place < len(places) else places[-1]
+        parameter = places[min(place, len(places) - 1)]
         if parameters[parameter].kind is inspect.Parameter.VAR_POSITIONAL or parameter in _DATA:
             positional.append(value)
         else:
-            named[_RENAMED.get(parameter, parameter)] = value
-    for parameter in [p for p in named if p in _DATA]:
-        positional.append(named.pop(parameter))
-    return positional, {k: v for k, v in named.items() if v is not np._NoValue}
+            given[parameter] = value
+    positional += [given.pop(parameter) for parameter in list(given) if parameter in _DATA]
+    defaults = {name: p.default for name, p in parameters.items()}
+    named = {str(_RENAMED.get(k, k)): v for k, v in given.items() if not (k in defaults and v is defaults[k])}
+    return positional, named
 
 
-_DATA = {"a", "b", "x", "y", "x1", "x2", "arr", "array", "ary", "arrays", "m", "v", "condition", "indices", "A", "operands"}
+_DATA = frozenset(
+    "a b x y x1 x2 a1 a2 v m A arr array ary arrays condition indices operands prototype from_ to".split()
+)
 """What NumPy calls the parameters that are data."""

@@ -1,7 +1,8 @@
-"""Activation functions of one number each, declared as elementwise operations, and softmax and its relatives as composites. The layers of
-`nn/activation` and `nn.functional` call them.
+"""Activation functions of one number each, declared as elementwise operations, and softmax and its relatives as
+composites. The layers of `nn/activation` and `nn.functional` call them.
 
-All are written so that no input overflows: exp is only taken of what is not positive. At a kink the gradient is PyTorch's.
+All are written so that no input overflows: exp is only taken of what is not positive. At a kink the gradient is
+PyTorch's.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from pellucid.core.tensor import _clock as clock
 from pellucid.errors import ShapeError
 from pellucid.ops._families.composite import composite
 from pellucid.ops._families.elementwise import elementwise
-from pellucid.ops._families.reduction import normalize_axes
-from pellucid.ops.elementwise import abs_, erf, exp, logical_and, tanh, where
-from pellucid.ops.reduce import logsumexp, max_, sum_
+from pellucid.ops._families.reduction import one_axis
+from pellucid.ops.elementwise import abs_, erf, exp, logical_and, multiply, tanh, where
+from pellucid.ops.log_softmax import log_softmax as log_softmax
+from pellucid.ops.reduce import max_, sum_
 from pellucid.ops.sampling import uniform
 
 SELU_ALPHA = 1.6732632423543772
@@ -118,7 +120,7 @@ def threshold(m: Any, x: Any, *, threshold: float = 0.0, value: float = 0.0) -> 
 
 
 def _remembers_logits(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The result knows its input without a history too, so that a loss of probabilities is the same inside no_grad()."""
+    """The result knows its input without a history too: a loss of probabilities is the same in no_grad()."""
 
     @wraps(function)
     def call(x: Any, /) -> Tensor:
@@ -180,7 +182,7 @@ def _gelu_vjp(g: Tensor, y: Tensor, x: Tensor, approximate: str) -> Tensor:
 
 @elementwise(onnx="Gelu", kind="float", vjp=_gelu_vjp)
 def gelu(m: Any, x: Any, *, approximate: str = "none") -> Any:
-    """The input times the probability that a standard normal number is below it; or, with "tanh", an approximation of that."""
+    """The input times the probability that a standard normal number lies below it; "tanh" approximates that."""
     if approximate == "tanh":
         return 0.5 * x * (1.0 + m.tanh(_GELU_SLOPE * (x + _GELU_CUBE * x * x * x)))
     return 0.5 * x * (1.0 + m.erf(x * _SQRT_HALF))
@@ -256,13 +258,6 @@ def softmax(x: Any, /, axis: int = -1) -> Tensor:
     return e / sum_(e, axis, keepdims=True)
 
 
-@composite(formula="y_i = x_i - log Σ_j exp(x_j)", onnx="LogSoftmax")
-def log_softmax(x: Any, /, axis: int = -1) -> Tensor:
-    """The logarithm of softmax, exact where softmax itself would be 0."""
-    x = as_tensor(x)
-    return x - logsumexp(x, axis, keepdims=True)
-
-
 @composite(formula="y_i = exp(-x_i) / Σ_j exp(-x_j)", onnx=NONE("Softmax of the negated input"))
 def softmin(x: Any, /, axis: int = -1) -> Tensor:
     """Softmax of the negated input: the smallest gets the most."""
@@ -277,12 +272,12 @@ def glu(x: Any, /, axis: int = -1) -> Tensor:
         ShapeError: the axis has an odd length.
     """
     x = as_tensor(x)
-    (number,) = normalize_axes("glu", axis, x.ndim)
+    number = one_axis("glu", axis, x.ndim)
     if x.shape[number] % 2:
         raise ShapeError("ops.glu", shape=x.shape, axis=number, length=x.shape[number])
     half = x.shape[number] // 2
     before = (slice(None),) * number
-    return x[(*before, slice(0, half))] * sigmoid(x[(*before, slice(half, None))])
+    return multiply(x[(*before, slice(0, half))], sigmoid(x[(*before, slice(half, None))]))
 
 
 @composite(

@@ -18,7 +18,8 @@ from pellucid.ops.shape import broadcast_to, checked_shape, reshape
 
 
 def asarray(data: Any, /, dtype: Any = None, copy: bool | None = None) -> Tensor:
-    """Anything numeric as a Tensor, with its history if it has one; shared with an array or Tensor of the right dtype unless copy=True.
+    """Anything numeric as a Tensor, with its history if it has one; shared with an array or Tensor of the right dtype
+    unless copy=True.
 
     Raises
         ArgumentError: copy=False, and the data cannot be shared.
@@ -144,14 +145,14 @@ def linspace(start: float, stop: float, /, num: int = 50, dtype: Any = None, end
     check("linspace: endpoint", endpoint, Flag())
     kind = default_dtype() if dtype is None else as_dtype(dtype)
     with room_for("linspace", (num,)):
-        return wrap(np.linspace(start, stop, num, endpoint=endpoint).astype(kind))
+        return wrap(np.linspace(float(start), float(stop), num, endpoint=endpoint).astype(kind))
 
 
 def eye(n: int, m: int | None = None, /, k: int = 0, dtype: Any = None) -> Tensor:
     """Ones on the k-th diagonal of an (n, m) matrix, zeros elsewhere."""
     check("eye: n", n, Integer(0))
     check("eye: m", m, Integer(0, none=True))
-    check("eye: k", k, Integer())
+    check("eye: k", k, Integer(-(2**31), 2**31))
     kind = default_dtype() if dtype is None else as_dtype(dtype)
     with room_for("eye", (n, n if m is None else m)):
         return wrap(np.eye(n, m, k, dtype=kind))

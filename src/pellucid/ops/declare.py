@@ -1,4 +1,5 @@
-"""How operations are declared: the decorators of the families, for `ops`, for the layers and losses of `nn`, and for a user's own."""
+"""How operations are declared: the decorators of the families, for `ops`, for the layers and losses of `nn`, and for
+a user's own."""
 
 from __future__ import annotations
 

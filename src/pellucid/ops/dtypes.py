@@ -25,8 +25,8 @@ _KINDS: dict[str, str] = {
 
 
 def result_type(*items: Any) -> DType:
-    """The dtype at which tensors, dtypes and Python numbers meet: floats win over whole numbers, whole numbers over booleans, and a
-    Python number takes the dtype of what it meets unless its kind is the higher one.
+    """The dtype at which tensors, dtypes and Python numbers meet: floats win over whole numbers, whole numbers over
+    booleans, and a Python number takes the dtype of what it meets unless its kind is the higher one.
 
     Raises
         ArgumentTypeError: nothing is given.
@@ -53,8 +53,8 @@ def can_cast(from_: Any, to: Any, /) -> bool:
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:
-    """Whether a dtype is of a kind: a dtype, a tuple of kinds, or "bool", "signed integer", "unsigned integer", "integral",
-    "real floating", "complex floating", "numeric".
+    """Whether a dtype is of a kind: a dtype, a tuple of kinds, or "bool", "signed integer", "unsigned integer",
+    "integral", "real floating", "complex floating", "numeric".
 
     Raises
         ArgumentError: there is no such kind.

@@ -1,9 +1,9 @@
-"""Contractions: matrix products and all that is written as a sum over indices; and the triangles and diagonals of matrices."""
+"""Contractions: matrix products and all that is written as a sum over indices; and the triangles and diagonals of
+matrices."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -17,7 +17,7 @@ from pellucid.core.tensor import Tensor, as_tensor, wrap
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.ops._families.contraction import LETTERS, check_formula_fits, contraction, parse
 from pellucid.ops._families.reduction import one_axis
-from pellucid.ops.elementwise import where
+from pellucid.ops.elementwise import multiply, where
 from pellucid.ops.reduce import sum_
 from pellucid.ops.shape import broadcast_to, permute
 
@@ -31,13 +31,14 @@ def _contract_spec(a: Spec, b: Spec, *, formula: str) -> None:
     check_formula_fits("contract", parse(formula), a.shape, b.shape)
 
 
-@contraction(formula=_contract_formula, spec=_contract_spec, onnx="Einsum")
+@contraction(formula=_contract_formula, spec=_contract_spec, onnx="Einsum", planned=True)
 def _contract(a: Any, b: Any, *, formula: str) -> Any:
     """The contraction of two tensors by an index formula such as "ik,kj->ij"."""
 
 
-def contract(a: Any, b: Any, /, formula: str) -> Tensor:
-    """The contraction of two tensors by an index formula such as "ik,kj->ij": the sum over every index that the result lacks.
+def contract(a: Any, b: Any, /, formula: Any) -> Tensor:
+    """The contraction of two tensors by an index formula such as "ik,kj->ij": the sum over every index that the
+    result lacks.
 
     Raises
         ArgumentError: the formula is malformed, or a letter stands twice in one term.
@@ -59,7 +60,7 @@ _FORMULA = re.compile("[a-zA-Z]*,[a-zA-Z]*->[a-zA-Z]*")
 
 def _matmul_formula(a: Shape, b: Shape) -> str:
     """y[...,i,j] = Σ_k a[...,i,k]·b[...,k,j]"""
-    i, j, k, *lead = LETTERS
+    i, j, k, lead = LETTERS[0], LETTERS[1], LETTERS[2], LETTERS[3:]
     a_own, b_own = a[:-2], b[:-2]
     ndim = max(len(a_own), len(b_own))
     letters = lead[:ndim]
@@ -167,15 +168,15 @@ def vecdot(a: Any, b: Any, /, axis: int = -1) -> Tensor:
 
 
 def dot(a: Any, b: Any, /) -> Tensor:
-    """NumPy's dot: the sum of products over the last axis of a and the last but one of b (the only one of a vector), all other axes side by
-    side; with a number, the product."""
+    """NumPy's dot: the sum of products over the last axis of a and the last but one of b (the only one of a vector),
+    all other axes side by side; with a number, the product."""
     a, b = as_tensor(a), as_tensor(b)
     if a.ndim == 0 or b.ndim == 0:
-        return a * b
+        return multiply(a, b)
     return matmul(a, b) if b.ndim <= 2 else tensordot(a, b, axes=([-1], [-2]))
 
 
-def tensordot(a: Any, b: Any, /, axes: int | Sequence[Any] = 2) -> Tensor:
+def tensordot(a: Any, b: Any, /, axes: Any = 2) -> Tensor:
     """Sum of products over `axes`: the last n of a with the first n of b, or a pair of axes or of sequences of axes.
 
     Raises
@@ -209,8 +210,8 @@ def tensordot(a: Any, b: Any, /, axes: int | Sequence[Any] = 2) -> Tensor:
 def einsum(subscripts: str, /, *operands: Any) -> Tensor:
     """Einstein's summation: "ik,kj->ij" sums over the indices that the result lacks; "..." stands for further axes.
 
-    Without "->" the result has the indices that occur once, in alphabetical order. An index repeated in one operand takes
-    the diagonal. Three or more operands are contracted in the order that NumPy's path finder gives.
+    Without "->" the result has the indices that occur once, in alphabetical order. An index repeated in one operand
+    takes the diagonal. Three or more operands are contracted in the order that NumPy's path finder gives.
 
     Raises
         ShapeError: the terms do not fit the operands, or an index has two lengths.
@@ -319,11 +320,14 @@ def _in_order(pairs: list[tuple[str, Tensor]], out: str) -> list[tuple[str, Tens
 # Triangles and diagonals
 
 
+_FAR = 2**31
+
+
 def _triangle(name: str, x: Any, k: int, lower: bool) -> Tensor:
     x = as_tensor(x)
     if x.ndim < 2:
         raise ShapeError("ops.matrix", op=name, shape=x.shape)
-    check("k", k, Integer())
+    check(f"{name}: k", k, Integer(-_FAR, _FAR))
     mask = np.tri(x.shape[-2], x.shape[-1], k if lower else k - 1, dtype=bool)
     return where(wrap(mask if lower else ~mask), x, wrap(np.zeros((), x.dtype)))
 
@@ -341,7 +345,7 @@ def triu(x: Any, /, k: int = 0) -> Tensor:
 def diagonal(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """The diagonal of two axes, as a new last axis."""
     x = as_tensor(x)
-    check("diagonal: offset", offset, Integer())
+    check("diagonal: offset", offset, Integer(-_FAR, _FAR))
     a, b = (one_axis("diagonal", axis, x.ndim) for axis in (axis1, axis2))
     if a == b:
         raise ShapeError("ops.axis-twice", op="diagonal", axis=(axis1, axis2))

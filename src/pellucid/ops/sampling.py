@@ -1,5 +1,5 @@
-"""Random tensors. One primitive, `random_bits`, gives the words of a key's stream; uniform, normal, integers, bernoulli and
-permutation are arithmetic on them. Without a key the default generator (`manual_seed`) gives a fresh one.
+"""Random tensors. One primitive, `random_bits`, gives the words of a key's stream; uniform, normal, integers,
+bernoulli and permutation are arithmetic on them. Without a key the default generator (`manual_seed`) gives a fresh one.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Finding: where elements are not 0, where values belong in a sorted vector, and which values there are. The shape of most results depends
-on the values, so that a recorder is told that they were read.
+"""Finding: where elements are not 0, where values belong in a sorted vector, and which values there are. The shape of
+most results depends on the values, so that a recorder is told that they were read.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class UniqueInverse(NamedTuple):
 
 
 def unique_all(x: Any, /) -> UniqueAll:
-    """The distinct elements in ascending order, with first places, inverse and counts; each NaN is distinct. The gradient of a value goes
-    to the place where it stands first."""
+    """The distinct elements in ascending order, with first places, inverse and counts; each NaN is distinct. The
+    gradient of a value goes to the place where it stands first."""
     x = as_tensor(x)
     x._read()
     _, first, inverse, counts = np.unique(

@@ -1,4 +1,5 @@
-"""Order: argsort, sort, top-k and searching. Sorting is a gather by argsort, so that its gradient is the scatter back."""
+"""Order: argsort, sort, top-k and searching. Sorting is a gather by argsort, so that its gradient is the scatter
+back."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ _ARGSORT = register(
 
 
 def argsort(x: Any, /, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """Indices that would sort along an axis. NaN counts as the largest. Equal elements keep their order, whether asked to or not."""
+    """Indices that would sort along an axis. NaN counts as the largest. Equal elements keep their order, whether
+    asked to or not."""
     check("descending", descending, Flag())
     check("stable", stable, Flag())
     x = as_tensor(x)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pellucid.core.check import Constraint, Flag, Real, checked
 from pellucid.core.tensor import Tensor
-from pellucid.ops.elementwise import sqrt
+from pellucid.ops.elementwise import multiply_add, sqrt
 from pellucid.optim._groups import ParamGroup
 from pellucid.optim.optimizer import Optimizer, gradient, gradient_formula, slot
 
@@ -71,11 +71,11 @@ class Adadelta(Optimizer):
                 s = self.state[p]
                 g: Any = gradient(p, maximize, decay) if maximize or decay else p.grad
                 squares, steps = slot(s, "square_avg", p), slot(s, "acc_delta", p)
-                new_squares = squares * rho + g * g * (1.0 - rho)
+                new_squares = multiply_add(squares, rho, g * g * (1.0 - rho))
                 d = sqrt(steps + eps) / sqrt(new_squares + eps) * g
                 squares.assign(new_squares)
-                steps.assign(steps * rho + d * d * (1.0 - rho))
-                p.assign(p - d * lr)
+                steps.assign(multiply_add(steps, rho, d * d * (1.0 - rho)))
+                p.assign(multiply_add(d, -lr, p))
 
     def _formula(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         return (

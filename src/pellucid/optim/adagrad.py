@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.core.check import Constraint, Flag, Real, checked
 from pellucid.core.tensor import Tensor, wrap
-from pellucid.ops.elementwise import sqrt
+from pellucid.ops.elementwise import multiply_add, sqrt
 from pellucid.optim._groups import ParamGroup
 from pellucid.optim.optimizer import Optimizer, gradient, gradient_formula, in_dtype
 
@@ -82,15 +82,15 @@ class Adagrad(Optimizer):
         lr, lr_decay, eps = group["lr"], group["lr_decay"], group["eps"]
         maximize, decay = group["maximize"], group["weight_decay"]
         for t, dtype, members in self._counted(group, params):
-            rate = in_dtype(lr / (1.0 + (t - 1.0) * lr_decay), dtype) if lr_decay else lr
+            rate = in_dtype(-lr / (1.0 + (t - 1.0) * lr_decay), dtype) if lr_decay else -lr
             for p in members:
                 s = self.state[p]
                 g: Any = gradient(p, maximize, decay) if maximize or decay else p.grad
                 if "sum" not in s:
                     s["sum"] = wrap(np.full_like(p.data, group["initial_accumulator_value"]))
-                new = s["sum"] + g * g
+                new = multiply_add(g, g, s["sum"])
                 s["sum"].assign(new)
-                p.assign(p - g * rate / (sqrt(new) + eps))
+                p.assign(multiply_add(g / (sqrt(new) + eps), rate, p))
 
     def _formula(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         return (

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pellucid.core.check import Constraint, Flag, Real, checked
 from pellucid.core.tensor import Tensor
-from pellucid.ops.elementwise import maximum, power, sqrt
+from pellucid.ops.elementwise import maximum, multiply_add, power, sqrt
 from pellucid.optim._groups import ParamGroup
 from pellucid.optim.optimizer import BETAS, Optimizer, gradient, gradient_formula, in_dtype, slot
 
@@ -98,14 +98,14 @@ class Adam(Optimizer):
         for t, dtype, members in self._counted(group, params):
             # The corrections of m and v are taken out of the elements' arithmetic, into the rate and eps.
             root = sqrt(1.0 - power(beta2, t))
-            rate = in_dtype(root * lr / (1.0 - power(beta1, t)), dtype)
+            rate = in_dtype(root * -lr / (1.0 - power(beta1, t)), dtype)
             floor = in_dtype(root * eps, dtype)
             for p in members:
                 s = self.state[p]
                 g: Any = gradient(p, maximize, penalty) if maximize or penalty else p.grad
                 m, v = slot(s, "exp_avg", p), slot(s, "exp_avg_sq", p)
-                new_m = m + (g - m) * (1.0 - beta1)
-                new_v = v * beta2 + g * g * (1.0 - beta2)
+                new_m = multiply_add(g - m, 1.0 - beta1, m)
+                new_v = multiply_add(v, beta2, g * g * (1.0 - beta2))
                 m.assign(new_m)
                 v.assign(new_v)
                 if amsgrad:
@@ -113,7 +113,7 @@ class Adam(Optimizer):
                     new_v = maximum(largest, new_v)
                     largest.assign(new_v)
                 start = p * shrink if shrink != 1.0 else p
-                p.assign(start - new_m * rate / (sqrt(new_v) + floor))
+                p.assign(multiply_add(new_m / (sqrt(new_v) + floor), rate, start))
 
     def _formula(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         decoupled = group["decoupled_weight_decay"]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pellucid.core.check import Constraint, Flag, Real, checked
 from pellucid.core.tensor import Tensor
-from pellucid.ops.elementwise import abs_, maximum, power
+from pellucid.ops.elementwise import abs_, maximum, multiply_add, power
 from pellucid.optim._groups import ParamGroup
 from pellucid.optim.optimizer import BETAS, Optimizer, gradient, gradient_formula, in_dtype, slot
 
@@ -71,16 +71,16 @@ class Adamax(Optimizer):
         lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
         maximize, decay = group["maximize"], group["weight_decay"]
         for t, dtype, members in self._counted(group, params):
-            rate = in_dtype(lr / (1.0 - power(beta1, t)), dtype)
+            rate = in_dtype(-lr / (1.0 - power(beta1, t)), dtype)
             for p in members:
                 s = self.state[p]
                 g: Any = gradient(p, maximize, decay) if maximize or decay else p.grad
                 m, u = slot(s, "exp_avg", p), slot(s, "exp_inf", p)
-                new_m = m + (g - m) * (1.0 - beta1)
+                new_m = multiply_add(g - m, 1.0 - beta1, m)
                 new_u = maximum(u * beta2, abs_(g) + eps)
                 m.assign(new_m)
                 u.assign(new_u)
-                p.assign(p - new_m * rate / new_u)
+                p.assign(multiply_add(new_m / new_u, rate, p))
 
     def _formula(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         return (

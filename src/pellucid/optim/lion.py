@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pellucid.core.check import Constraint, Flag, Real, checked
 from pellucid.core.tensor import Tensor
-from pellucid.ops.elementwise import sign
+from pellucid.ops.elementwise import multiply_add, sign
 from pellucid.optim._groups import ParamGroup
 from pellucid.optim.optimizer import BETAS, Optimizer, gradient, gradient_formula, slot
 
@@ -67,9 +67,9 @@ class Lion(Optimizer):
             g: Any = gradient(p, maximize, 0.0) if maximize else p.grad
             m = slot(self.state[p], "exp_avg", p)
             start = p * shrink if shrink != 1.0 else p
-            direction = sign(m * beta1 + g * (1.0 - beta1))
-            m.assign(m * beta2 + g * (1.0 - beta2))
-            p.assign(start - direction * lr)
+            direction = sign(multiply_add(m, beta1, g * (1.0 - beta1)))
+            m.assign(multiply_add(m, beta2, g * (1.0 - beta2)))
+            p.assign(multiply_add(direction, -lr, start))
 
     def _formula(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         decay = ("p = p - lr * weight_decay * p",) if group["weight_decay"] else ()

@@ -11,7 +11,7 @@ import numpy as np
 
 from pellucid.core.check import Constraint, Flag, Real, checked
 from pellucid.core.tensor import Tensor, wrap
-from pellucid.ops.elementwise import power, sqrt
+from pellucid.ops.elementwise import multiply_add, power, sqrt
 from pellucid.optim._groups import ParamGroup
 from pellucid.optim.optimizer import BETAS, FLOAT64, Optimizer, gradient, gradient_formula, in_dtype, slot
 
@@ -111,12 +111,13 @@ class NAdam(Optimizer):
                 s = self.state[p]
                 g: Any = gradient(p, maximize, penalty) if maximize or penalty else p.grad
                 m, v = slot(s, "exp_avg", p), slot(s, "exp_avg_sq", p)
-                new_m = m + (g - m) * (1.0 - beta1)
-                new_v = v * beta2 + g * g * (1.0 - beta2)
+                new_m = multiply_add(g - m, 1.0 - beta1, m)
+                new_v = multiply_add(v, beta2, g * g * (1.0 - beta2))
                 m.assign(new_m)
                 v.assign(new_v)
                 start = p * shrink if shrink != 1.0 else p
-                p.assign(start - (g * of_gradient + new_m * of_mean) / (sqrt(new_v / correction) + eps))
+                direction = multiply_add(g, of_gradient, new_m * of_mean)
+                p.assign(start - direction / (sqrt(new_v / correction) + eps))
 
     def _formula(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         decoupled = group["decoupled_weight_decay"]

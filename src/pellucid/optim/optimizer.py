@@ -17,6 +17,7 @@ from pellucid.core.context import enable_grad, quiet, scope, state
 from pellucid.core.op import REGISTRY
 from pellucid.core.tensor import Tensor, apply, wrap
 from pellucid.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
+from pellucid.ops.elementwise import multiply_add
 from pellucid.optim import _state
 from pellucid.optim._groups import ParamGroup, added_group, check_options, check_parameters, given_groups
 
@@ -275,7 +276,7 @@ def gradient(p: Tensor, maximize: bool, weight_decay: float) -> Tensor:
     if maximize:
         g = -g
     if weight_decay:
-        g = g + p * weight_decay
+        g = multiply_add(p, weight_decay, g)
     return g  # type: ignore[no-any-return]
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pellucid.core.check import Constraint, Flag, Real, checked
 from pellucid.core.tensor import Tensor
-from pellucid.ops.elementwise import greater, power, sqrt, where
+from pellucid.ops.elementwise import greater, multiply_add, power, sqrt, where
 from pellucid.optim._groups import ParamGroup
 from pellucid.optim.optimizer import BETAS, Optimizer, gradient, gradient_formula, in_dtype, slot
 
@@ -95,17 +95,17 @@ class RAdam(Optimizer):
             known = greater(rho, 5.0)
             # Where rho <= 5 this root may be of a negative number, and is not used.
             r = sqrt((rho - 4.0) * (rho - 2.0) * rho_inf * correction / ((rho_inf - 4.0) * (rho_inf - 2.0) * rho))
-            rate = in_dtype(where(known, r, 1.0) * lr / (1.0 - power(beta1, t)), dtype)
+            rate = in_dtype(where(known, r, 1.0) * -lr / (1.0 - power(beta1, t)), dtype)
             for p in members:
                 s = self.state[p]
                 g: Any = gradient(p, maximize, penalty) if maximize or penalty else p.grad
                 m, v = slot(s, "exp_avg", p), slot(s, "exp_avg_sq", p)
-                new_m = m + (g - m) * (1.0 - beta1)
-                new_v = v * beta2 + g * g * (1.0 - beta2)
+                new_m = multiply_add(g - m, 1.0 - beta1, m)
+                new_v = multiply_add(v, beta2, g * g * (1.0 - beta2))
                 m.assign(new_m)
                 v.assign(new_v)
                 start = p * shrink if shrink != 1.0 else p
-                p.assign(start - new_m * rate / where(known, sqrt(new_v) + eps, 1.0))
+                p.assign(multiply_add(new_m / where(known, sqrt(new_v) + eps, 1.0), rate, start))
 
     def _formula(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         decoupled = group["decoupled_weight_decay"]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pellucid.core.check import Constraint, Flag, Real, checked
 from pellucid.core.tensor import Tensor
-from pellucid.ops.elementwise import maximum, sqrt
+from pellucid.ops.elementwise import maximum, multiply_add, sqrt
 from pellucid.optim._groups import ParamGroup
 from pellucid.optim.optimizer import Optimizer, gradient, gradient_formula, slot
 
@@ -94,21 +94,21 @@ class RMSprop(Optimizer):
                 s = self.state[p]
                 g: Any = gradient(p, maximize, decay) if maximize or decay else p.grad
                 squares = slot(s, "square_avg", p)
-                v = squares * alpha + g * g * (1.0 - alpha)
+                v = multiply_add(squares, alpha, g * g * (1.0 - alpha))
                 squares.assign(v)
                 if centered:
                     mean = slot(s, "grad_avg", p)
-                    new_mean = mean + (g - mean) * (1.0 - alpha)
+                    new_mean = multiply_add(g - mean, 1.0 - alpha, mean)
                     mean.assign(new_mean)
                     v = maximum(v - new_mean * new_mean, 0.0)
                 root = sqrt(v) + eps
                 if momentum:
                     buffer = slot(s, "momentum_buffer", p)
-                    new_buffer = buffer * momentum + g / root
+                    new_buffer = multiply_add(buffer, momentum, g / root)
                     buffer.assign(new_buffer)
-                    p.assign(p - new_buffer * lr)
+                    p.assign(multiply_add(new_buffer, -lr, p))
                 else:
-                    p.assign(p - g * lr / root)
+                    p.assign(multiply_add(g / root, -lr, p))
 
     def _formula(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         lines = [*gradient_formula(group), "square_avg = alpha * square_avg + (1 - alpha) * g * g"]

@@ -11,7 +11,7 @@ from pellucid.core.check import Constraint, Flag, Real, checked
 from pellucid.core.context import state
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import ArgumentError, RecordingError
-from pellucid.ops.elementwise import positive
+from pellucid.ops.elementwise import multiply_add, positive
 from pellucid.optim._groups import ParamGroup
 from pellucid.optim.optimizer import Optimizer, gradient, gradient_formula, slot
 
@@ -94,8 +94,8 @@ class SGD(Optimizer):
             g: Any = gradient(p, maximize, decay) if maximize or decay else p.grad
             if momentum:
                 buffer = self._buffer(p, g, momentum, group["dampening"])
-                g = g + buffer * momentum if nesterov else buffer
-            p.assign(p - g * lr)
+                g = multiply_add(buffer, momentum, g) if nesterov else buffer
+            p.assign(multiply_add(g, -lr, p))
 
     def _buffer(self, p: Tensor, g: Tensor, momentum: float, dampening: float) -> Tensor:
         """The new momentum buffer."""
@@ -103,7 +103,7 @@ class SGD(Optimizer):
         if dampening == 0:
             # From zeros the first step needs no rule of its own, so that a step recorded first is right ever after.
             buffer = slot(states, "momentum_buffer", p)
-            new = buffer * momentum + g
+            new = multiply_add(buffer, momentum, g)
             buffer.assign(new)
             return new
         kept: Tensor | None = states.get("momentum_buffer")
@@ -113,7 +113,7 @@ class SGD(Optimizer):
             new = positive(g)
             states["momentum_buffer"] = wrap(new.data)
             return new
-        new = kept * momentum + g * (1.0 - dampening)
+        new = multiply_add(kept, momentum, g * (1.0 - dampening))
         kept.assign(new)
         return new
 

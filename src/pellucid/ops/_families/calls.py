@@ -1,5 +1,5 @@
-"""The public function of an operation, made from its declaration: positional tensors, keyword attributes with their defaults, and a
-docstring that starts with the declared one and the formula printed from the op.
+"""The public function of an operation, made from its declaration: positional tensors, keyword attributes with their
+defaults, and a docstring that starts with the declared one and the formula printed from the op.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pellucid.errors import ArgumentTypeError
 
 def public(op: Op, declared: Callable[..., Any], names: list[str], attrs: dict[str, Any]) -> Callable[..., Tensor]:
     """A function that applies `op` to the inputs `names` and the attributes `attrs` (name -> default)."""
-    function: Callable[..., Tensor]
+    function: Any
     if not attrs and len(names) == 1:
 
         def unary(x: Any, /) -> Tensor:
@@ -58,9 +58,10 @@ def public(op: Op, declared: Callable[..., Any], names: list[str], attrs: dict[s
     function.__doc__ = documented(op.doc, op.formula())
     parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names]
     parameters += [inspect.Parameter(k, inspect.Parameter.KEYWORD_ONLY, default=v) for k, v in attrs.items()]
-    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    function.op = op  # type: ignore[attr-defined]
-    return function
+    function.__signature__ = inspect.Signature(parameters)
+    function.op = op
+    result: Callable[..., Tensor] = function
+    return result
 
 
 def documented(doc: str, formula: str) -> str:

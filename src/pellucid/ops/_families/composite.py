@@ -1,5 +1,5 @@
-"""Composite operations: functions of other operations that keep their name as a scope in recorded graphs. Value, gradient, cost and
-kernels all come from the parts; export and explanation see one named step.
+"""Composite operations: functions of other operations that keep their name as a scope in recorded graphs. Value,
+gradient, cost and kernels all come from the parts; export and explanation see one named step.
 """
 
 from __future__ import annotations

@@ -1,14 +1,16 @@
-"""Contractions: operations declared by an index formula such as "ik,kj->ij", the sum over every index that the result lacks.
+"""Contractions: operations declared by an index formula such as "ik,kj->ij", the sum over every index that the result
+lacks.
 
-From the formula come the value (a planner over views and BLAS), the gradients (the output swapped with an input: again a
-contraction), the multiply-accumulates, and the printed sum. In a formula a letter is an index, and "1" an axis of length 1 that broadcasts.
+From the formula come the value (a planner over views and BLAS), the gradients (the output swapped with an input:
+again a contraction), the multiply-accumulates, and the printed sum. In a formula a letter is an index, and "1" an
+axis of length 1 that broadcasts.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ from pellucid.core.spec import Spec
 from pellucid.core.tensor import Tensor, apply
 from pellucid.errors import DTypeError, ShapeError
 from pellucid.ops._families.calls import public
-from pellucid.ops._families.elementwise import common_dtype, fit
+from pellucid.ops._families.elementwise import FLOATS, common_dtype, fit
 
 LETTERS = "ijklmnopqrstuvwxyzabcdefghIJKLMNOPQRSTUVWXYZABCDEFGH"
 
@@ -60,7 +62,8 @@ def contract(formula: str, a: Tensor, b: Tensor) -> Tensor:
 
 @cache
 def plan(text: str) -> Callable[[Array, Array], Array]:
-    """How to compute a formula: transposed views, one matrix product over a batch, a final transpose. Cached by formula."""
+    """How to compute a formula: transposed views, one matrix product over a batch, a final transpose. Cached by
+    formula."""
     formula = parse(text)
     a_term, b_term, out = formula
     a_letters, b_letters, out_letters = (t.replace("1", "") for t in formula)
@@ -120,19 +123,21 @@ def plan(text: str) -> Callable[[Array, Array], Array]:
 
 @cache
 def swapped(i: int, formula: Formula) -> str:
-    """The formula of input i's gradient from the output's gradient and the other input; an axis neither has is left at length 1."""
+    """The formula of input i's gradient from the output's gradient and the other input; an axis neither has is left
+    at length 1."""
     own, other = (formula.a, formula.b) if i == 0 else (formula.b, formula.a)
     reachable = "".join(letter if letter in formula.out or letter in other else "1" for letter in own)
     return f"{formula.out},{other}->{reachable}"
 
 
-def gradient(i: int, g: Tensor, xs: list[Any], formula: Formula) -> Tensor:
-    """The gradient of input i: the formula with the output and that input swapped, spread over the axes that it alone had."""
+def gradient(i: int, g: Tensor, xs: list[Any], formula: str) -> Tensor:
+    """The gradient of input i by the swapped formula, spread over the axes that it alone had."""
     x = xs[i]
-    result = contract(swapped(i, formula), g, xs[1 - i])
-    if result.data.shape != x.data.shape:
-        result = apply(REGISTRY["broadcast_to"], [result], {"shape": x.data.shape})
-    return fit(result, x)
+    result = contract(formula, g, xs[1 - i])
+    shape = x.data.shape
+    if result.data.shape != shape:
+        result = apply(REGISTRY["broadcast_to"], [result], {"shape": shape})
+    return result if result.data.dtype is x.data.dtype else fit(result, x)
 
 
 def contraction(
@@ -141,6 +146,7 @@ def contraction(
     spec: Callable[..., None],
     onnx: str | Callable[..., Any] | NONE,
     fast: Callable[..., Array] | None = None,
+    planned: bool = False,
     bias: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
     """Declare a contraction of two inputs, and with `bias` a third that is added along the last axis.
@@ -149,6 +155,7 @@ def contraction(
         formula : (shape of a, shape of b, **attrs) -> index formula.
         spec : raises the clear error if two Specs do not fit.
         fast : a NumPy function equal to the formula, where there is one.
+        planned : whether the formula is an attribute, so that its plan is found without asking for the shapes.
     """
 
     def declare(function: Callable[..., Any]) -> Callable[..., Tensor]:
@@ -170,20 +177,33 @@ def contraction(
         def value(a: Any, b: Any, c: Any = None, **kw: Any) -> Array:
             if type(a) is not np.ndarray or type(b) is not np.ndarray:
                 a, b = np.asarray(a), np.asarray(b)
-            if a.dtype is not b.dtype or a.dtype.kind != "f" or (c is not None and c.dtype is not a.dtype):
+            kind = a.dtype
+            if kind is not b.dtype or kind not in FLOATS or (c is not None and c.dtype is not kind):
                 dtype = spec_rule(*(Spec(x.shape, x.dtype) for x in (a, b, c) if x is not None), **kw).dtype
                 a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
+                c = None if c is None else c.astype(dtype, copy=False)
             y: Array = plan(formula(a.shape, b.shape, **kw))(a, b) if fast is None else fast(a, b, **kw)
             if c is not None:
                 if c.shape != y.shape[-1:]:  # in-place addition would broadcast the wrong way round
                     spec(Spec(a.shape, a.dtype), Spec(b.shape, b.dtype), Spec(c.shape, c.dtype), **kw)
-                y += c.astype(y.dtype, copy=False)
+                y += c
             return y
+
+        def planned_value(a: Any, b: Any, *, formula: str) -> Array:
+            if type(a) is np.ndarray and type(b) is np.ndarray and (kind := a.dtype) in FLOATS and b.dtype is kind:
+                return plan(formula)(a, b)
+            return value(a, b, formula=formula)
+
+        @lru_cache(maxsize=4096)
+        def back(i: int, a: Shape, b: Shape) -> str:
+            return swapped(i, parse(formula(a, b)))
 
         def vjp(i: int, g: Tensor, y: Tensor, xs: list[Any], kw: dict[str, Any]) -> Tensor:
             if i == 2:
                 return fit(g, xs[2])
-            return gradient(i, g, xs, parse(formula(xs[0].data.shape, xs[1].data.shape, **kw)))
+            if kw:
+                return gradient(i, g, xs, swapped(i, parse(formula(xs[0].data.shape, xs[1].data.shape, **kw))))
+            return gradient(i, g, xs, back(i, xs[0].data.shape, xs[1].data.shape))
 
         def cost(specs: list[Spec], out: Spec, kw: dict[str, Any]) -> Cost:
             lengths = extents(parse(formula(specs[0].shape, specs[1].shape, **kw)), specs[0].shape, specs[1].shape)
@@ -202,7 +222,7 @@ def contraction(
             Op(
                 name=name,
                 family="contraction",
-                value=value,
+                value=planned_value if planned else value,
                 spec=spec_rule,
                 vjp=vjp,
                 cost=cost,

@@ -1,8 +1,9 @@
 """Elementwise operations, declared as a scalar body that takes a maths handler `m`, and the gradient.
 
-From the body come the eager value (m = NumPy), the formula and the counted work (m = symbols), and later the fused kernel. The shape
-rule is NumPy's broadcasting; gradients are summed back to the shape of their input. dtypes: whole numbers meet floats at the float's
-dtype, and a function that only makes sense in floats turns whole numbers into the default float first.
+From the body come the eager value (m = NumPy), the formula and the counted work (m = symbols), and later the fused
+kernel. The shape rule is NumPy's broadcasting; gradients are summed back to the shape of their input. dtypes: whole
+numbers meet floats at the float's dtype, and a function that only makes sense in floats turns whole numbers into the
+default float first.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pellucid.ops._families.calls import public
 from pellucid.ops._families.maths import NUMPY, SYMBOLS, formula_of, ufunc_of, variable, work_of
 
 _BOOL = np.dtype(np.bool_)
-_FLOATS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
+FLOATS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 Kind: TypeAlias = Literal["same", "float", "bool"]
 
@@ -45,7 +46,8 @@ def elementwise(
         vjp : a function (g, y, *inputs, **attrs) -> Tensor for one input; a tuple of them for several, None for an
             input without a gradient; or NONE(why).
         onnx : the ONNX operator's name, a function that builds it, or NONE(why).
-        kind : "same": the result has the inputs' common dtype; "float": whole numbers become floats first; "bool": comparisons.
+        kind : "same": the result has the inputs' common dtype; "float": whole numbers become floats first; "bool":
+            comparisons.
         accepts : the kinds of common dtype it takes (f float, i and u whole numbers, b boolean).
         value : a faster way to the same eager value as the body's, if there is one.
         typed : the inputs that decide the dtype; a condition does not.
@@ -119,7 +121,7 @@ def _value(
         one = fast or partial(body, NUMPY)
 
         def unary(a: Any) -> Any:
-            if type(a) is np.ndarray and a.dtype in _FLOATS:
+            if type(a) is np.ndarray and a.dtype in FLOATS:
                 return one(a)
             return body(NUMPY, *prepared((a,)))
 
@@ -131,9 +133,9 @@ def _value(
         def binary(a: Any, b: Any) -> Any:
             if type(a) is np.ndarray:
                 dtype = a.dtype
-                if dtype in _FLOATS and (type(b) is not np.ndarray or b.dtype is dtype):
+                if dtype in FLOATS and (type(b) is not np.ndarray or b.dtype is dtype):
                     return two(a, b)
-            elif type(b) is np.ndarray and b.dtype in _FLOATS:
+            elif type(b) is np.ndarray and b.dtype in FLOATS:
                 return two(a, b)
             return body(NUMPY, *prepared((a, b)))
 
@@ -141,8 +143,12 @@ def _value(
 
     def several(*arrays: Any, **kw: Any) -> Any:
         first = arrays[0]
-        if len(arrays) == 1 and type(first) is np.ndarray and first.dtype in _FLOATS:
-            return body(NUMPY, first, **kw)
+        if type(first) is np.ndarray and (dtype := first.dtype) in FLOATS:
+            for a in arrays:
+                if type(a) is np.ndarray and a.dtype is not dtype:
+                    break
+            else:
+                return body(NUMPY, *arrays, **kw)
         return body(NUMPY, *prepared(arrays), **kw)
 
     return several
@@ -170,8 +176,9 @@ def fit(g: Tensor, x: Tensor) -> Tensor:
 
 
 def common_dtype(dtypes: list[tuple[DType, bool]]) -> DType:
-    """The dtype at which values meet: floats win over whole numbers, whole numbers over booleans; inside a kind the wider wins; a
-    Python number takes the dtype of what it meets unless its kind is the higher one (int array + 0.5 -> default float)."""
+    """The dtype at which values meet: floats win over whole numbers, whole numbers over booleans; inside a kind the
+    wider wins; a Python number takes the dtype of what it meets unless its kind is the higher one (int array + 0.5 ->
+    default float)."""
     strong = [d for d, weak in dtypes if not weak] or [d for d, _ in dtypes]
     rank = max("buif".index(d.kind) if d.kind in "buif" else 4 for d in strong)
     top = [d for d in strong if d.kind == "f"] if rank == 3 else strong

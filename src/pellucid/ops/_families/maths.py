@@ -1,5 +1,5 @@
-"""The maths handlers that a scalar body can be run with. `NUMPY` computes arrays. `SYMBOLS` builds an expression tree, from which
-the formula is printed, the work is counted and, in the compiler, a loop body is made.
+"""The maths handlers that a scalar body can be run with. `NUMPY` computes arrays. `SYMBOLS` builds an expression
+tree, from which the formula is printed, the work is counted and, in the compiler, a loop body is made.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pellucid._typing import Array
 from pellucid.core.check import shown
 from pellucid.errors import ArgumentError
 
-# Coefficients: W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969), as in CALERF.
+# Coefficients: W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969).
 _ERF_SMALL = (
     (
         1.85777706184603153e-1,

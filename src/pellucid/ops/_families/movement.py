@@ -1,5 +1,6 @@
-"""Movements: operations that place elements without computing. Declared by the NumPy value, the shape rule, the gradient, and the index
-map: for each index of the result, the index of the input that stands there. They cost nothing; kernels read through the map.
+"""Movements: operations that place elements without computing. Declared by the NumPy value, the shape rule, the
+gradient, and the index map: for each index of the result, the index of the input that stands there. They cost
+nothing; kernels read through the map.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def movement(
     Parameters
         spec : (*specs, **attrs) -> Spec; raises the clear error.
         vjp : (i, g, y, xs, **attrs) -> Tensor.
-        index : (i, specs, **attrs) -> the input's index (a tuple of integer expressions) from the output's index i; with
-            several inputs or gaps, NONE with the reason.
+        index : (i, specs, **attrs) -> the input's index (a tuple of integer expressions) from the output's index i;
+            with several inputs or gaps, NONE with the reason.
         formula : the map as a line of text.
         adds : the input whose elements are added where they land (scatters): each costs one addition.
     """

@@ -1,5 +1,5 @@
-"""Reductions: operations that combine the elements along some axes. Declared by the NumPy value and the gradient; derived are the shape
-rule over any axes with keepdims, the counted work and the formula.
+"""Reductions: operations that combine the elements along some axes. Declared by the NumPy value and the gradient;
+derived are the shape rule over any axes with keepdims, the counted work and the formula.
 """
 
 from __future__ import annotations

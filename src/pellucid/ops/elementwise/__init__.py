@@ -1,5 +1,5 @@
-"""Elementwise operations, each declared once: a scalar body over a maths handler and its gradient. Activation functions are in
-`activation.py`."""
+"""Elementwise operations, each declared once: a scalar body over a maths handler and its gradient. Activation
+functions are in `activation.py`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pellucid.ops.elementwise.arithmetic import (
     floor_divide,
     isclose,
     multiply,
+    multiply_add,
     negative,
     nextafter,
     positive,
@@ -129,6 +130,7 @@ __all__ = [
     "maximum",
     "minimum",
     "multiply",
+    "multiply_add",
     "negative",
     "nextafter",
     "not_equal",

@@ -36,6 +36,16 @@ def multiply(m: Any, a: Any, b: Any) -> Any:
     return a * b
 
 
+@elementwise(
+    onnx=NONE("Add of Mul"),
+    vjp=(lambda g, y, a, b, c: g * b, lambda g, y, a, b, c: g * a, lambda g, y, a, b, c: g),
+    accepts="fiu",
+)
+def multiply_add(m: Any, a: Any, b: Any, c: Any) -> Any:
+    """Product of two tensors plus a third, broadcasting: the step of most optimizers as one operation."""
+    return a * b + c
+
+
 @elementwise(onnx="Div", kind="float", vjp=(lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b))
 def divide(m: Any, a: Any, b: Any) -> Any:
     """Quotient of two tensors, broadcasting; always a float."""

@@ -1,4 +1,5 @@
-"""Comparisons, logic, tests for NaN and infinity, and bits: elementwise operations whose results are no real numbers."""
+"""Comparisons, logic, tests for NaN and infinity, and bits: elementwise operations whose results are no real
+numbers."""
 
 from __future__ import annotations
 

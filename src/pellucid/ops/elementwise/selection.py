@@ -49,7 +49,8 @@ def _where_value(condition: Any, a: Any, b: Any) -> Array:
             dtypes = [(x.dtype, False) if isinstance(x, np.ndarray) else (weak_dtype(x), True) for x in (a, b)]
             common = common_dtype(dtypes)
             a, b = (x.astype(common) if isinstance(x, np.ndarray) else common.type(x) for x in (a, b))
-    return np.where(condition, a, b)
+    y: Array = np.where(condition, a, b)
+    return y
 
 
 @elementwise(
@@ -79,7 +80,8 @@ def _clip(m: Any, x: Any, *, min: float | None = None, max: float | None = None)
 
 
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
-    """The input held between two bounds: max where they cross, as in NumPy. The gradient is 0 outside, and 1 at the bounds.
+    """The input held between two bounds: max where they cross, as in NumPy. The gradient is 0 outside, and 1 at the
+    bounds.
 
         y = minimum(maximum(x, min), max)
 

@@ -10,6 +10,7 @@ import numpy as np
 from pellucid._typing import Array, Shape
 from pellucid.core.check import Integer, check
 from pellucid.core.context import default_dtype
+from pellucid.core.failure import room_for
 from pellucid.core.op import NONE
 from pellucid.core.spec import Spec
 from pellucid.core.tensor import Tensor, apply, as_tensor, wrap
@@ -58,11 +59,13 @@ def _positions(axis: int, length: int, ndim: int) -> Array:
     return np.arange(length).reshape((1,) * axis + (length,) + (1,) * (ndim - axis - 1))
 
 
+def _take_along_vjp(i: int, g: Tensor, y: Tensor, xs: list[Any], axis: int) -> Tensor | None:
+    return apply(_place_along, [g, xs[1]], {"axis": axis, "shape": xs[0].data.shape}) if i == 0 else None
+
+
 @movement(
     spec=_along_spec,
-    vjp=lambda i, g, y, xs, axis: (
-        apply(_place_along, [g, xs[1]], {"axis": axis, "shape": xs[0].data.shape}) if i == 0 else None
-    ),
+    vjp=_take_along_vjp,
     onnx="GatherElements",
     formula="y[i, j] = x[i, indices[i, j]]",
     index=NONE("the map depends on the data"),
@@ -70,7 +73,8 @@ def _positions(axis: int, length: int, ndim: int) -> Array:
 )
 def _take_along(x: Array, indices: Array, *, axis: int) -> Array:
     """One element for each index along an axis."""
-    return x[_along(indices, axis)]
+    y: Array = x[_along(indices, axis)]
+    return y
 
 
 @movement(
@@ -94,7 +98,8 @@ def _place_along(g: Array, indices: Array, *, axis: int, shape: Shape) -> Array:
 
 
 def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Tensor:
-    """For each place of `indices`, the element of x at that index along `axis` and the same place on the other axes, which broadcast.
+    """For each place of `indices`, the element of x at that index along `axis` and the same place on the other axes,
+    which broadcast.
 
     Raises
         ShapeError: x and indices differ in their number of axes, or another axis does not broadcast.
@@ -193,5 +198,7 @@ def one_hot(indices: Any, /, num_classes: int | None = None, dtype: Any = None) 
     if indices.size and (indices.data.min() < 0 or indices.data.max() >= num_classes):
         wrong = indices.data[(indices.data < 0) | (indices.data >= num_classes)].flat[0]
         raise IndexRangeError("ops.one-hot", index=int(wrong), num_classes=num_classes)
-    hit = equal(expand_dims(cast(indices, np.int64), -1), wrap(np.arange(num_classes)))
+    with room_for("one_hot", (*indices.shape, num_classes)):
+        classes = wrap(np.arange(num_classes))
+    hit = equal(expand_dims(cast(indices, np.int64), -1), classes)
     return cast(hit, default_dtype() if dtype is None else dtype)

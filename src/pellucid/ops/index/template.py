@@ -1,7 +1,8 @@
 """Indexing with gradients: slices, whole numbers, index arrays and boolean masks.
 
-An index is written as a template: slices, numbers, None and "..." stay in it, and every index array becomes an input of the
-operation, its place in the template marked by `ARRAY`. `index` reads by a template; `index_add` is its transpose: it adds into zeros.
+An index is written as a template: slices, numbers, None and "..." stay in it, and every index array becomes an input
+of the operation, its place in the template marked by `ARRAY`. `index` reads by a template; `index_add` is its
+transpose: it adds into zeros.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def _read_spec(x: Spec, *indices: Spec, template: tuple[Any, ...]) -> Spec:
     def shape_of(shape: Shape, template: tuple[Any, ...]) -> Shape:
         # Index arrays without elements: the result takes no memory, and their axes show as the one length of 0.
         probe = np.broadcast_to(np.empty((), np.bool_), shape)
-        return probe[_filled(template, (np.zeros(0, np.int64),) * len(indices))].shape
+        picked: Array = probe[_filled(template, (np.zeros(0, np.int64),) * len(indices))]
+        return picked.shape
 
     shape = shape_of(x.shape, template)
     if not indices:
@@ -63,7 +65,8 @@ def _read_vjp(i: int, g: Tensor, y: Tensor, xs: list[Any], template: tuple[Any, 
 )
 def _index(x: Array, *indices: Array, template: tuple[Any, ...]) -> Array:
     """Elements of the input picked by slices, whole numbers and index arrays."""
-    return x[_filled(template, indices)]
+    y: Array = x[_filled(template, indices)]
+    return y
 
 
 def _add_spec(g: Spec, *indices: Spec, shape: Shape, template: tuple[Any, ...]) -> Spec:
@@ -95,7 +98,8 @@ def _index_add(g: Array, *indices: Array, shape: Shape, template: tuple[Any, ...
 
 
 def _split(op: str, x: Tensor, index: Any) -> tuple[tuple[Any, ...], list[Tensor]]:
-    """A user's index as a template and its index arrays; negative numbers are kept, with NumPy's meaning. Everything is checked."""
+    """A user's index as a template and its index arrays; negative numbers are kept, with NumPy's meaning. Everything
+    is checked."""
     items = [_plain_item(op, item) for item in (index if isinstance(index, tuple) else (index,))]
     used = sum(0 if item is None or item is Ellipsis else item.ndim if _is_mask(item) else 1 for item in items)
     if used > x.ndim:
@@ -142,7 +146,8 @@ def _split(op: str, x: Tensor, index: Any) -> tuple[tuple[Any, ...], list[Tensor
 
 
 def _plain_item(op: str, item: Any) -> Any:
-    """One item of an index: None, "...", a slice of whole numbers, a whole number, or a Tensor of whole numbers or booleans.
+    """One item of an index: None, "...", a slice of whole numbers, a whole number, or a Tensor of whole numbers or
+    booleans.
 
     Raises
         ArgumentTypeError: it is something else.
@@ -197,7 +202,8 @@ def _check_range(op: str, array: Array, x: Tensor, axis: int) -> None:
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
-    """x[index] with NumPy's meaning: slices, whole numbers, None, "...", index arrays, boolean masks, and all of them together.
+    """x[index] with NumPy's meaning: slices, whole numbers, None, "...", index arrays, boolean masks, and all of them
+    together.
 
     Raises
         IndexRangeError: an index lies outside its axis, or there are more indices than axes.
@@ -213,8 +219,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, in place and with gradients for both.
 
-    Where no gradient is involved the memory itself is written, as in NumPy: tensors that look at the same memory see the change. With
-    gradients x gets new values and a history; then it must not be a view, since what it is a view of would not change.
+    Where no gradient is involved the memory itself is written, as in NumPy: tensors that look at the same memory see
+    the change. With gradients x gets new values and a history; then it must not be a view, since what it is a view of
+    would not change.
 
     Raises
         GradientError: x is a leaf that asks for a gradient, or a view, and gradients are tracked.

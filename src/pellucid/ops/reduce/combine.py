@@ -1,4 +1,5 @@
-"""Reductions over axes: sums, products, extremes and where they stand, logical ones, and sums back to a broadcast shape."""
+"""Reductions over axes: sums, products, extremes and where they stand, logical ones, and sums back to a broadcast
+shape."""
 
 from __future__ import annotations
 

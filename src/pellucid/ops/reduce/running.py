@@ -67,8 +67,8 @@ cumsum = cumulative_sum
 
 @composite(onnx=NONE("a doubling scan of Mul"), formula="y[i] = Π_{j<=i} x[j]")
 def cumulative_prod(x: Any, /, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Tensor:
-    """Running product along an axis, by doubling; its gradients are right where elements are 0 too. With include_initial a 1
-    stands in front."""
+    """Running product along an axis, by doubling; its gradients are right where elements are 0 too. With
+    include_initial a 1 stands in front."""
     check("include_initial", include_initial, Flag())
     x, number = _line("cumulative_prod", as_tensor(x), axis)
     y = cast(x, summed_dtype(x.dtype) if dtype is None else dtype)
@@ -87,12 +87,12 @@ cumprod = cumulative_prod
 def diff(x: Any, /, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Tensor:
     """Differences of neighbours along an axis, n times over; `prepend` and `append` are joined to the ends first."""
     check("n", n, Integer(0))
-    x, number = _line("diff", as_tensor(x), axis)
+    y, number = _line("diff", as_tensor(x), axis)
     ends = [as_tensor(t) if t is not None else None for t in (prepend, append)]
     if any(t is not None for t in ends):
-        x = concatenate([t for t in (ends[0], x, ends[1]) if t is not None], axis=number)
+        y = concatenate([t for t in (ends[0], y, ends[1]) if t is not None], axis=number)
     lead = (slice(None),) * number
     for _ in range(n):
-        later, earlier = x[(*lead, slice(1, None))], x[(*lead, slice(None, -1))]
-        x = not_equal(later, earlier) if x.dtype.kind == "b" else later - earlier
-    return x
+        later, earlier = y[(*lead, slice(1, None))], y[(*lead, slice(None, -1))]
+        y = not_equal(later, earlier) if y.dtype.kind == "b" else later - earlier
+    return y

@@ -71,8 +71,8 @@ def norm(x: Any, /, ord: float = 2, axis: Axis = None, keepdims: bool = False) -
     """Vector norm along axes; its gradient at the origin is 0.
 
     Parameters
-        ord : 2 (Euclidean), 1, inf (the largest absolute value), -inf (the smallest), 0 (the number of elements that are
-            not 0), or any other exponent.
+        ord : 2 (Euclidean), 1, inf (the largest absolute value), -inf (the smallest), 0 (the number of elements that
+            are not 0), or any other exponent.
     """
     x = as_tensor(x)
     if ord not in (math.inf, -math.inf):

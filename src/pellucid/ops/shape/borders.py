@@ -47,8 +47,8 @@ def pad(x: Any, /, widths: Any, mode: str = "constant", value: float = 0) -> Ten
 
     Parameters
         widths : a number for all sides, a pair (before, after) for all axes, or a pair for each axis.
-        mode : "constant" (of `value`), "reflect" (mirrored without the edge), "edge" (the edge repeated) or "wrap" (from the
-            other side).
+        mode : "constant" (of `value`), "reflect" (mirrored without the edge), "edge" (the edge repeated) or "wrap"
+            (from the other side).
     Raises
         ShapeError: the widths do not fit the axes, are negative, or "reflect" and "wrap" ask for more than there is.
     """
@@ -64,9 +64,11 @@ def pad(x: Any, /, widths: Any, mode: str = "constant", value: float = 0) -> Ten
         raise ShapeError("ops.pad-widths", widths=shown(widths), ndim=x.ndim)
     sides = tuple((int(a), int(b)) for a, b in pairs)
     if mode == "constant":
-        if not isinstance(value, int | float | np.number) or (isinstance(value, float) and x.dtype.kind != "f"):
+        number: Any = value
+        if not isinstance(number, int | float | np.number) or (isinstance(number, float) and x.dtype.kind != "f"):
             raise DTypeError("ops.pad-value", value=shown(value), dtype=x.dtype)
         return apply(_pad, [x], {"widths": sides, "value": value})
+    y: Tensor = x
     for axis, (before, after) in enumerate(sides):
         n = x.shape[axis]
         limit = {"reflect": n - 1, "wrap": n, "edge": max(before, after) if n else -1}[mode]
@@ -75,8 +77,12 @@ def pad(x: Any, /, widths: Any, mode: str = "constant", value: float = 0) -> Ten
                 "ops.pad-mode", mode=mode, axis=axis, length=n, width=max(before, after), limit=max(limit, 0)
             )
         if before or after:
-            x = take(x, np.pad(np.arange(n), (before, after), mode=mode), axis=axis)  # type: ignore[call-overload]
-    return x
+            y = take(y, np.pad(np.arange(n), (before, after), mode=mode), axis=axis)  # type: ignore[call-overload]
+    return y
+
+
+def _flip_vjp(i: int, g: Tensor, y: Tensor, xs: list[Any], axis: tuple[int, ...]) -> Tensor:
+    return apply(_flip, [g], {"axis": axis})
 
 
 def _flip_index(i: tuple[Any, ...], specs: list[Spec], axis: tuple[int, ...]) -> tuple[Any, ...]:
@@ -85,7 +91,7 @@ def _flip_index(i: tuple[Any, ...], specs: list[Spec], axis: tuple[int, ...]) ->
 
 @movement(
     spec=lambda x, *, axis: Spec(x.shape, x.dtype),
-    vjp=lambda i, g, y, xs, axis: apply(_flip, [g], {"axis": axis}),
+    vjp=_flip_vjp,
     onnx=NONE("Slice with step -1"),
     formula="y[i] = x[n - 1 - i]",
     index=_flip_index,
@@ -113,10 +119,11 @@ def roll(x: Any, /, shift: int | Sequence[int], axis: int | Sequence[int] | None
         axes = axes * len(shifts) if len(axes) == 1 else axes
         if len(axes) != len(shifts):
             raise ShapeError("ops.roll", shift=shifts, axis=axes)
+    y: Tensor = x
     for a, s in zip(axes, shifts, strict=True):
         number = one_axis("roll", a, x.ndim)
         n = x.shape[number]
         if n and s % n:
             lead = (slice(None),) * number
-            x = concatenate([x[(*lead, slice(n - s % n, None))], x[(*lead, slice(None, n - s % n))]], axis=number)
-    return x
+            y = concatenate([y[(*lead, slice(n - s % n, None))], y[(*lead, slice(None, n - s % n))]], axis=number)
+    return y

@@ -95,8 +95,8 @@ def split(x: Any, /, sections: int | Sequence[int], axis: int = 0) -> list[Tenso
     x = as_tensor(x)
     number = one_axis("split", axis, x.ndim)
     length = x.shape[number]
-    if not isinstance(sections, list | tuple | np.ndarray | Tensor):
-        check("sections", sections, Integer(1))
+    if isinstance(sections, int) or not isinstance(sections, Sequence | np.ndarray | Tensor):
+        check("split: sections", sections, Integer(1))
         if length % sections:
             raise ShapeError("ops.split", shape=x.shape, axis=number, length=length, sections=sections)
         bounds = list(range(0, length + 1, length // sections)) if length else [0] * (sections + 1)

@@ -63,6 +63,10 @@ def _reshape_spec(x: Spec, *, shape: Shape) -> Spec:
     return Spec(tuple(shape), x.dtype)
 
 
+def _reshape_vjp(i: int, g: Tensor, y: Tensor, xs: list[Any], shape: Shape) -> Tensor:
+    return apply(_reshape, [g], {"shape": xs[0].data.shape})
+
+
 def _reshape_index(i: tuple[Any, ...], specs: list[Spec], shape: Shape) -> tuple[Any, ...]:
     flat: Any = 0
     for number, length in zip(i, shape, strict=True):
@@ -76,7 +80,7 @@ def _reshape_index(i: tuple[Any, ...], specs: list[Spec], shape: Shape) -> tuple
 
 @movement(
     spec=_reshape_spec,
-    vjp=lambda i, g, y, xs, shape: apply(_reshape, [g], {"shape": xs[0].data.shape}),
+    vjp=_reshape_vjp,
     onnx="Reshape",
     formula="y[i] = x[i], counted in row-major order",
     index=_reshape_index,
@@ -151,11 +155,13 @@ def _transpose_spec(x: Spec, *, axes: tuple[int, ...]) -> Spec:
     return Spec(tuple(x.shape[a] for a in axes), x.dtype)
 
 
+def _transpose_vjp(i: int, g: Tensor, y: Tensor, xs: list[Any], axes: tuple[int, ...]) -> Tensor:
+    return apply(_transpose, [g], {"axes": tuple(sorted(range(len(axes)), key=axes.__getitem__))})
+
+
 @movement(
     spec=_transpose_spec,
-    vjp=lambda i, g, y, xs, axes: apply(
-        _transpose, [g], {"axes": tuple(sorted(range(len(axes)), key=axes.__getitem__))}
-    ),
+    vjp=_transpose_vjp,
     onnx="Transpose",
     formula="y[i[axes]] = x[i]",
     index=lambda i, specs, axes: tuple(i[axes.index(a)] for a in range(len(axes))),

@@ -5,6 +5,7 @@ in `_rates_at` what they are from the epoch alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,11 +28,17 @@ def check_optimizer(schedule: str, optimizer: Any) -> None:
         raise ArgumentTypeError("optim.schedule-optimizer", schedule=schedule, given=type(optimizer).__name__)
 
 
-def write_rate(group: ParamGroup, lr: float) -> None:
-    """Set the rate of a group. A schedule that ends at 0 may miss it by a rounding error: below 0 it would be
-    refused.
+def write_rate(schedule: str, group: ParamGroup, lr: float) -> None:
+    """Set the rate of a group. A schedule that ends at 0 may miss it by a rounding error, on either side.
+
+    Raises
+        ArgumentError: the rate is negative, or not a finite number.
     """
-    group["lr"] = 0.0 if -1e-12 < lr < 0 else lr
+    if -1e-12 < lr < 0:
+        lr = 0.0
+    if not 0 <= lr < math.inf:
+        raise ArgumentError("optim.wrong-rate", schedule=schedule, lr=lr)
+    group["lr"] = lr
 
 
 def for_each_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
@@ -130,7 +137,7 @@ class LRScheduler:
 
     def _write(self, rates: list[float]) -> None:
         for group, lr in zip(self._groups, rates, strict=True):
-            write_rate(group, lr)
+            write_rate(self._name, group, lr)
         self._last_lr = self._present()
 
     def state_dict(self) -> dict[str, Any]:

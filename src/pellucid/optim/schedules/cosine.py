@@ -14,6 +14,9 @@ class CosineAnnealingLR(LRScheduler):
 
         lr = eta_min + (initial_lr - eta_min) * (1 + cos(π * epoch / T_max)) / 2
 
+    Each rate is computed from the one before. With eta_min > 0 and another schedule that goes below eta_min, PyTorch's
+    rates become negative that way; here that is an error.
+
     Parameters
         optimizer : Optimizer
         T_max : int >= 1, epochs from the first rate to the lowest

@@ -115,7 +115,7 @@ class ReduceLROnPlateau(LRScheduler):
         for group, low in zip(self._groups, self.min_lrs, strict=True):
             lr = max(group["lr"] * self.factor, low)
             if group["lr"] - lr > self.eps:
-                write_rate(group, lr)
+                write_rate(self._name, group, lr)
 
     def _is_better(self, current: float) -> bool:
         if self.threshold_mode == "rel":
