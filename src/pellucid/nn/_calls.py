@@ -1,5 +1,5 @@
-"""What happens at the edge of a network: which network is being called in this thread, how raw arrays become Tensors on the way in, and the
-handles that take hooks away again. `module.py` calls it.
+"""What happens at the edge of a network: which network is being called in this thread, how raw arrays become Tensors
+on the way in, and the handles that take hooks away again. `module.py` calls it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ calls = _Calls()
 def as_inputs(args: tuple[Any, ...], dtype: DType | None, keep_integers: bool) -> tuple[Any, ...]:
     """The arguments of a network with raw data turned into Tensors.
 
-    The first argument is the data: an array or list of numbers, cast to `dtype`; whole numbers stay what they are if `keep_integers`
-    (indices of an embedding). Of the others only arrays of floats are cast: they are often masks, lengths or indices.
+    The first argument is the data: an array or list of numbers, cast to `dtype`; whole numbers stay what they are if
+    `keep_integers` (indices of an embedding). Of the others only arrays of floats are cast: they are often masks,
+    lengths or indices.
     """
     converted = list(args)
     for n, x in enumerate(args):

@@ -1,5 +1,5 @@
-"""How weights start. A layer and a rule enter; the weights are drawn, and the layer notes the rule in words. Linear and Bilinear call `draw` when
-they are made, Sequential calls `follow` for a layer and the activation after it.
+"""How weights start. A layer and a rule enter; the weights are drawn, and the layer notes the rule in words. Linear
+and Bilinear call `draw` when they are made, Sequential calls `follow` for a layer and the activation after it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RULES = (
 
 
 def draw(layer: Any, rule: str | Callable[[Tensor], Any] | None) -> None:
-    """Fill `layer.weight` by a rule, a function, or (None) LeCun's rule, which an activation that follows may replace."""
+    """Fill `layer.weight` by a rule, a function, or (None) LeCun's rule, which a following activation may replace."""
     if callable(rule):
         rule(layer.weight)
         layer.init = getattr(rule, "__name__", type(rule).__name__)
@@ -54,6 +54,10 @@ def follow(layer: Any, activation: Module) -> None:
     if rule is None or layer._drawn is None or layer._drawn != _fingerprint(layer):
         return
     _fill(layer, rule, getattr(activation, "slope_below_zero", 0.0), type(activation).__name__)
+    bias = getattr(activation, "bias_at_start", 0.0)
+    if bias and layer.bias is not None:
+        init.constant_(layer.bias, bias)
+        layer.init += f", bias {bias:g}"
     layer._drawn = None
 
 
@@ -92,7 +96,7 @@ def _fingerprint(layer: Any) -> int:
 
 
 def wrong_features(layer: Module, given: int, expected: int, suggestion: str | None) -> ShapeError:
-    """The error for a layer that receives another number of features than it was made for; Sequential adds where they come from."""
+    """The error for a layer that receives other features than it was made for; Sequential adds where they come from."""
     place = text("nn.place", name=layer._path) if layer._path else ""
     return ShapeError(
         "nn.features",

@@ -1,6 +1,7 @@
 """The normal distribution and its inverse, in float64. `init.trunc_normal_` calls it.
 
-Source: M. J. Wichura, Algorithm AS 241: the percentage points of the normal distribution, Applied Statistics 37 (1988), PPND16, to about
+Source: M. J. Wichura, Algorithm AS 241: the percentage points of the normal distribution, Applied Statistics 37
+    (1988), PPND16, to about
 1e-16 relative.
 """
 

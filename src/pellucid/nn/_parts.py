@@ -1,8 +1,8 @@
-"""What a module is made of: its parameters, buffers and submodules, how they are registered, found and named. `Module` derives from it; it knows
-nothing of calls.
+"""What a module is made of: its parameters, buffers and submodules, how they are registered, found and named. `Module`
+derives from it; it knows nothing of calls.
 
-The parts live in the module's own attributes; `_kinds` notes which of them are parts, in order of registration. So reading `self.weight` costs
-no more than any attribute.
+The parts live in the module's own attributes; `_kinds` notes which of them are parts, in order of registration. So
+reading `self.weight` costs no more than any attribute.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Weights in and out of a network by name. A state dict, ours or PyTorch's or one read from a file, enters; it is checked as a whole before a
-single value changes. `Module.load_state_dict` calls it.
+"""Weights in and out of a network by name. A state dict, ours or PyTorch's or one read from a file, enters; it is
+checked as a whole before a single value changes. `Module.load_state_dict` calls it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class LoadResult(NamedTuple):
 
 
 def as_values(name: str, value: Any) -> Array:
-    """An own copy of a value of a state dict: one of our Tensors, an array, a list, or a PyTorch tensor on any device."""
+    """An own copy of a state dict's value: one of our Tensors, an array, a list, or a PyTorch tensor on any device."""
     if not isinstance(value, Tensor) and hasattr(value, "detach") and hasattr(value, "cpu"):
         value = value.detach().cpu()
         try:

@@ -1,4 +1,6 @@
-"""Batch normalisation: each feature is brought to mean 0 and variance 1 over the batch, in use over what training saw on average."""
+"""Batch normalisation: each feature is brought to mean 0 and variance 1 over the batch; in use, by the statistics that
+training kept.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,8 @@ def batch_norm(
 ) -> Tensor:
     """Each channel (axis 1) brought to mean 0 and variance 1, then scaled and moved.
 
-    In training by the statistics of this batch (variance divided by n), which also move the running ones (variance divided by n - 1) on by
-    `momentum`; else by the running ones.
+    In training by the statistics of this batch (variance divided by n), which also move the running ones (variance
+    divided by n - 1) on by `momentum`; else by the running ones.
 
     Parameters
         input : Tensor, shape (N, C) or (N, C, ...).
@@ -100,7 +102,8 @@ class BatchNorm1d(Module):
         running_mean, running_var : buffers, shape (C,), at first 0 and 1; or None.
         num_batches_tracked : buffer, int64, shape (); or None.
     Raises
-        ModelError: in training with one value for a feature: its variance is 0 and the output would not depend on the input.
+        ModelError: in training with one value for a feature: its variance is 0 and the output would not depend on the
+            input.
         ShapeError: when called with another number of features, or with another shape than (N, C) or (N, C, L).
     Source
         Ioffe and Szegedy, Batch normalization, ICML 2015, algorithms 1 and 2.

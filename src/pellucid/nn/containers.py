@@ -1,4 +1,6 @@
-"""Modules made of modules: Sequential runs them in turn, ModuleList and ModuleDict hold them for a network that runs them itself."""
+"""Modules made of modules: Sequential runs them in turn, ModuleList and ModuleDict hold them for a network that runs
+them itself.
+"""
 
 from __future__ import annotations
 
@@ -110,8 +112,8 @@ class _Numbered(Module):
 class Sequential(_Numbered):
     """Modules run one after another, each on the result of the one before.
 
-    Layers whose features do not fit each other are refused when it is built. Linear layers whose weights are still as they were first drawn are
-    drawn anew for the activation that follows them, and note it in their repr.
+    Layers whose features do not fit each other are refused when it is built. Linear layers whose weights are still as
+    they were first drawn are drawn anew for the activation that follows them, and note it in their repr.
 
     Parameters
         layers : modules, or one dict of names and modules.
@@ -143,13 +145,13 @@ class Sequential(_Numbered):
 
     def forward(self, x: Any) -> Any:
         """The result of the last module; x itself where there is none."""
-        n = 0
-        layers = self._items()
+        done = 0
         try:
-            for n, layer in enumerate(layers):
+            for layer in self._items():
                 x = layer(x)
+                done += 1
         except ShapeError as error:
-            self._name_source(error, n)
+            self._name_source(error, done)
             raise
         return x
 
@@ -209,7 +211,7 @@ def _flat(module: Module) -> Iterator[Module]:
 
 
 def _passes(module: Module) -> bool:
-    """Whether an activation after it still is "the activation after" the layer in front of it: dropout, normalisation and the like."""
+    """Whether it may stand between a layer and the activation that the layer's weights are drawn for."""
     return not isinstance(module, Activation) and module.between_layers
 
 

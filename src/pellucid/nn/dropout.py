@@ -1,4 +1,6 @@
-"""Dropout: in training a random part of a Tensor is taken out, in use it passes unchanged. The draws come from the default generator."""
+"""Dropout: in training a random part of a Tensor is taken out, in use it passes unchanged. The draws come from the
+default generator.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, key: Any = None) 
 
 @composite(formula="y = a·(x with probability 1 - p, else α') + b", onnx=NONE("Where of a draw, Mul and Add"))
 def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, key: Any = None) -> Tensor:
-    """Each element is, with probability p, the value α' that SELU levels off at; a and b then restore mean 0 and variance 1.
+    """Each element is, with probability p, the value α' that SELU levels off at; a and b then restore mean 0 and
+    variance 1.
 
     Parameters
         p : probability in [0, 1].
@@ -79,7 +82,8 @@ class _Dropout(Module):
 
 
 class Dropout(_Dropout):
-    """In training each element is 0 with probability p, and else enlarged so that the mean stays; in use nothing happens.
+    """In training each element is 0 with probability p, and else enlarged so that the mean stays; in use nothing
+    happens.
 
         y = x / (1 - p) with probability 1 - p, else 0
 
@@ -99,7 +103,8 @@ class Dropout(_Dropout):
 
 
 class AlphaDropout(_Dropout):
-    """Dropout for networks of SELU: elements become the value that SELU levels off at, and mean 0 and variance 1 are restored.
+    """Dropout for networks of SELU: elements become the value that SELU levels off at, and mean 0 and variance 1 are
+    restored.
 
         y = a·(x with probability 1 - p, else α') + b,  α' = -1.7580993408473766,
         a = 1 / sqrt((1 - p)·(1 + p·α'²)),  b = -a·p·α'

@@ -104,7 +104,8 @@ def _shorten(table: Tensor, indices: Tensor, max_norm: float, norm_type: float) 
 
 
 class Embedding(Module):
-    """A table of vectors that are learned, one for each of a closed set of things such as words; indices enter, their vectors leave.
+    """A table of vectors that are learned, one for each of a closed set of things such as words; indices enter, their
+    vectors leave.
 
         y[...,d] = weight[x[...],d]
 
@@ -112,7 +113,8 @@ class Embedding(Module):
         num_embeddings : rows of the table.
         embedding_dim : length of each vector.
         padding_idx : index whose vector starts at 0 and is not trained; negative counts from the end.
-        max_norm : vectors in use that are longer are first shortened to this length, in the table itself; None for no limit.
+        max_norm : vectors in use that are longer are first shortened to this length, in the table itself; None for no
+            limit.
         norm_type : p of the norm that measures the length.
         scale_grad_by_freq : divide the gradient of each vector by how often it is used in the batch.
         dtype : dtype of the table; None is the default dtype.

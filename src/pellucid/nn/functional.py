@@ -1,5 +1,5 @@
-"""The layers and losses as functions, with PyTorch's names and arguments (`axis` for `dim`): nothing here holds weights. Networks of one's own
-call them in `forward`.
+"""The layers and losses as functions, with PyTorch's names and arguments (`axis` for `dim`): nothing here holds
+weights. Networks of one's own call them in `forward`.
 """
 
 from __future__ import annotations

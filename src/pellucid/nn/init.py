@@ -1,8 +1,8 @@
-"""Initial values of weights. Each function fills a Tensor and returns it; layers call them when they are made, users to choose their own. The
-draws come from the default generator (`manual_seed`) or from `generator`.
+"""Initial values of weights. Each function fills a Tensor and returns it; layers call them when they are made, users
+to choose their own. The draws come from the default generator (`manual_seed`) or from `generator`.
 
-In all of them `generator` is a Generator, a key from `seed` or `fold`, a seed, or None for the default generator. fan_in is the number of inputs
-that one output sums over, fan_out the number of outputs that one input reaches.
+In all of them `generator` is a Generator, a key from `seed` or `fold`, a seed, or None for the default generator.
+fan_in is the number of inputs that one output sums over, fan_out the number of outputs that one input reaches.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ NONLINEARITIES = (
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """The factor by which weights are enlarged to make up for what an activation takes away.
 
-    1 for linear maps and sigmoid, 5/3 for tanh, sqrt(2) for relu, sqrt(2/(1 + slope²)) for leaky_relu (`param` is the slope, 0.01),
-    3/4 for selu.
+    1 for linear maps and sigmoid, 5/3 for tanh, sqrt(2) for relu, sqrt(2/(1 + slope²)) for leaky_relu (`param` is the
+    slope, 0.01), 3/4 for selu.
 
     Raises
         ArgumentError: the name is not one of these.
@@ -82,8 +82,8 @@ def trunc_normal_(
 ) -> Tensor:
     """Normal numbers of which those outside [a, b] are as if drawn again.
 
-    One uniform number between the bounds' probabilities is turned into each result by the inverse of the normal distribution, so that bounds
-    far in a tail cost no more.
+    One uniform number between the bounds' probabilities is turned into each result by the inverse of the normal
+    distribution, so that bounds far in a tail cost no more.
 
     Raises
         ArgumentError: a is not below b, or std is 0.
@@ -129,7 +129,8 @@ def eye_(tensor: Tensor) -> Tensor:
 
 @checked(groups=Integer(1))
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """A convolution's weight (out, in, *kernel) that passes its input through: 1 in the middle of the kernel of its own channel.
+    """A convolution's weight (out, in, *kernel) that passes its input through: 1 in the middle of the kernel of its
+    own channel.
 
     Raises
         ShapeError: not 3 to 5 axes, or the outputs are not divisible by groups.
@@ -150,7 +151,8 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) ->
     """Uniform in ±gain·sqrt(6 / (fan_in + fan_out)).
 
     Source
-        Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, AISTATS 2010, eq. 16.
+        Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, AISTATS 2010, eq.
+        16.
     """
     fan_in, fan_out = calculate_fan_in_and_fan_out(tensor)
     return _uniform_of_std(tensor, gain * math.sqrt(2.0 / max(fan_in + fan_out, 1)), generator)
@@ -185,10 +187,12 @@ def kaiming_normal_(
 
 @checked(gain=_POSITIVE)
 def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
-    """A (semi-)orthogonal matrix times gain, from the QR factorisation of a normal one; axes after the first are taken together.
+    """A (semi-)orthogonal matrix times gain, from the QR factorisation of a normal one; axes after the first are taken
+    together.
 
     Source
-        Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep linear networks, ICLR 2014.
+        Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep linear networks,
+        ICLR 2014.
     """
     if tensor.ndim < 2:
         raise ShapeError("nn.fan", shape=tensor.shape)
@@ -248,6 +252,7 @@ def _fill(tensor: Tensor, value: Tensor) -> Tensor:
 
 
 __all__ = [
-    "calculate_fan_in_and_fan_out", "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_",
-    "ones_", "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "calculate_fan_in_and_fan_out", "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_",
+    "kaiming_uniform_", "normal_", "ones_", "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_",
+    "xavier_uniform_", "zeros_",
 ]  # fmt: skip

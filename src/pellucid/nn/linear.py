@@ -38,20 +38,25 @@ class Linear(Module):
 
         y[...,o] = Σ_k x[...,k]·weight[o,k] + bias[o]
 
-    Unlike PyTorch's, the bias starts at 0, and the weights by what comes after the layer: in a `Sequential` by the activation that follows (He for
-    the ReLU family, Xavier for tanh and sigmoid, LeCun for SELU), alone by LeCun's rule, uniform with variance 1/in_features. Its repr says which.
+    Unlike PyTorch's, the weights start by what comes after the layer: in a `Sequential` by the activation that follows
+    (He for the ReLU family, Xavier for tanh, sigmoid and softmax, LeCun for SELU), alone by LeCun's rule, uniform with
+    variance 1/in_features. The bias starts at 0; in front of ReLU and ReLU6 at 0.01, so that no unit is dead for an
+    input of zeros. Its repr says which.
 
     Parameters
         in_features, out_features : lengths of the last axis that enters and leaves; at least 1.
         bias : whether there is a bias.
-        init : how the weights start: a rule ("he normal", "xavier uniform", "lecun", "orthogonal", "torch" for PyTorch's own, ...), a function
-            that fills a Tensor (`nn.init.orthogonal_`), or None for the choice above.
+        init : how the weights start: a rule ("he normal", "xavier uniform", "lecun", "orthogonal", "torch" for
+            PyTorch's own, ...), a function that fills a Tensor (`nn.init.orthogonal_`), or None for the choice above.
         dtype : dtype of the parameters; None is the default dtype.
     Attributes
         weight : Parameter, shape (out_features, in_features).
         bias : Parameter, shape (out_features,), or None.
     Raises
         ShapeError: when called with another number of features.
+    Source
+        Weights: LeCun et al., Efficient backprop, 1998, eq. 16; and the sources of `nn.init`. Bias: Goodfellow, Bengio and
+        Courville, Deep learning, MIT Press 2016, section 6.3.
     Examples
         >>> from pellucid import nn
         >>> nn.Linear(20, 30)([[0.0] * 20]).shape
@@ -126,11 +131,13 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:
 
 
 class Bilinear(Module):
-    """A layer of two inputs: every output is a weighted sum of all products of a feature of the one and a feature of the other.
+    """A layer of two inputs: every output is a weighted sum of all products of a feature of the one and a feature of
+    the other.
 
         y[...,o] = Σ_ij x1[...,i]·weight[o,i,j]·x2[...,j] + bias[o]
 
-    Unlike PyTorch's, the bias starts at 0, and the weights so that the variance of the output is the product of the inputs' variances.
+    Unlike PyTorch's, the bias starts at 0, and the weights so that the variance of the output is the product of the
+    inputs' variances.
 
     Parameters
         in1_features, in2_features, out_features : lengths of the last axes that enter and of the one that leaves.

@@ -1,16 +1,17 @@
-"""Module, the base of every layer and network: how it is called, hooked, saved, cast and printed. Layers and users' networks derive from it; `fit`,
-optimizers, files and reports read it through its iterators. What it is made of is kept by `_parts.py`.
+"""Module, the base of every layer and network: how it is called, hooked, saved, cast and printed. Layers and users'
+networks derive from it; `fit`, optimizers, files and reports read it through its iterators. What it is made of is kept
+by `_parts.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
 import numpy as np
 
-from pellucid._typing import DType
+from pellucid._typing import DType, Shape
 from pellucid.core.check import Flag, check
 from pellucid.core.context import quiet, state
 from pellucid.core.tensor import Tensor, wrap
@@ -27,8 +28,8 @@ _numbers = count()
 class Module(Parts):
     """A part of a network: parameters, buffers, submodules, and `forward`, which computes with them.
 
-    Parameters, Modules and (by `register_buffer`) buffers become part of it when they are assigned to an attribute. Calling the module
-    runs `forward`, after turning arrays and lists into Tensors of the network's dtype.
+    Parameters, Modules and (by `register_buffer`) buffers become part of it when they are assigned to an attribute.
+    Calling the module runs `forward`, after turning arrays and lists into Tensors of the network's dtype.
 
     Examples
         >>> from pellucid import nn
@@ -45,6 +46,8 @@ class Module(Parts):
     takes_indices = False
     # Whether it may stand between a layer and its activation: dropout, normalisation and the like.
     between_layers = False
+    # Shape of a row and dtype of each Tensor that it was last called with from outside: a file is written for such inputs.
+    inputs_seen: Sequence[tuple[Shape, DType]] = ()
 
     # Calls
 
@@ -76,9 +79,11 @@ class Module(Parts):
         calls.root = self
         try:
             with quiet():
-                return self.__call__(*args, **kwargs)
+                output = self.__call__(*args, **kwargs)
         finally:
             calls.root = None
+        vars(self)["inputs_seen"] = [(x.data.shape[1:], x.data.dtype) for x in args if isinstance(x, Tensor)]
+        return output
 
     def _call_observed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         recorder = state.recorder
@@ -129,7 +134,8 @@ class Module(Parts):
     ) -> RemovableHandle:
         """Call `hook(module, args, output)` after each `forward`; what it returns, unless None, replaces the output.
 
-        With `with_kwargs` it is called as `hook(module, args, kwargs, output)`; with `prepend` before the hooks there are.
+        With `with_kwargs` it is called as `hook(module, args, kwargs, output)`; with `prepend` before the hooks there
+        are.
         """
         return self._add_hook(self._hooks, hook, prepend, with_kwargs)
 
@@ -171,7 +177,8 @@ class Module(Parts):
                     yield joined(path, name), value
 
     def load_state_dict(self, state_dict: Any, strict: bool = True) -> LoadResult:
-        """Take over the values of a state dict: ours, PyTorch's, or any mapping of names to arrays. All are checked first, then all copied.
+        """Take over the values of a state dict: ours, PyTorch's, or any mapping of names to arrays. All are checked
+        first, then all copied.
 
         Parameters
             strict : whether missing and unexpected names are errors; shapes always are.
@@ -249,7 +256,8 @@ class Module(Parts):
     def features(self, given: int | None) -> int | None:
         """How many features (the last axis) leave when `given` enter; None where that is not known beforehand.
 
-        A layer that knows what it takes says so here, so that a network whose layers do not fit is refused when it is built.
+        A layer that knows what it takes says so here, so that a network whose layers do not fit is refused when it is
+        built.
 
         Raises
             ShapeError: it cannot take that many.

@@ -1,5 +1,5 @@
-"""Normalisation: features are brought to mean 0 and variance 1, over the batch (BatchNorm1d) or within each sample (LayerNorm, RMSNorm), and
-then scaled and moved by what is learned.
+"""Normalisation: features are brought to mean 0 and variance 1, over the batch (BatchNorm1d) or within each sample
+(LayerNorm, RMSNorm), and then scaled and moved by what is learned.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""What can be seen of a network before it is trained: weights from which it cannot learn. A Module enters, findings leave; `fit` refuses to train
-where there are any.
+"""What can be seen of a network before it is trained: weights from which it cannot learn. A Module enters, findings
+leave; `fit` refuses to train where there are any.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -22,8 +23,9 @@ from pellucid.nn.module import Module, Parameter
 class StartFinding:
     """Weights from which a network cannot learn.
 
-    kind: "no gradient": all weights are 0 and so is every hidden output, hence every gradient but the last bias's; "identical units": the units
-        of a layer have equal weights in and out, hence equal gradients for ever; "dead units": a ReLU behind zero weights passes nothing.
+    kind: "no gradient": all weights are 0 and so is every hidden output, hence every gradient but the last bias's;
+        "identical units": the units of a layer have equal weights in and out, hence equal gradients for ever; "dead
+        units": a ReLU behind zero weights passes nothing.
     layers: names and layers concerned, first to last.
     activation: the activation behind the first of them, or "".
     units: how many units of the first of them are meant.
@@ -48,7 +50,8 @@ class StartFinding:
 
 
 def check_initialization(model: Module) -> list[StartFinding]:
-    """Weights from which the network cannot learn: all zero, equal for all units of a layer, or zero in front of a ReLU.
+    """Weights from which the network cannot learn: all zero, equal for all units of a layer, or zero in front of a
+    ReLU.
 
     A single layer of zeros is fine: its gradient is not 0. So is a last layer of zeros behind others that are not.
 
@@ -74,7 +77,7 @@ def check_initialization(model: Module) -> list[StartFinding]:
         names = tuple(step.name for step in steps)
         return [StartFinding("no gradient", names, hidden[0].activation, hidden[0].weight.shape[0])]
     findings = []
-    for step, after in zip(steps, steps[1:], strict=False):
+    for step, after in pairwise(steps):
         units = step.weight.shape[0]
         if units > 1 and after.weight.shape[1] == units and _same_rows(step) and _same(np.swapaxes(after.weight, 0, 1)):
             findings.append(StartFinding("identical units", (step.name, after.name), step.activation, units))
@@ -98,7 +101,7 @@ class _Step:
 
 
 def _steps(model: Module) -> Iterator[_Step]:
-    """The layers with a weight matrix that is trained, in order of registration, which in a Sequential is that of running."""
+    """The layers with a weight matrix that is trained, in order of registration (in a Sequential, of running)."""
     modules = [(path, m) for path, m in model.named_modules() if "module" not in m._kinds.values()]
     for n, (path, module) in enumerate(modules):
         weight, bias = vars(module).get("weight"), vars(module).get("bias")

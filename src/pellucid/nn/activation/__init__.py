@@ -1,4 +1,4 @@
-"""Activation layers: one number at a time (`piecewise`, `smooth`), or joining the elements along an axis (`along_axis`)."""
+"""Activation layers: of one number at a time (`piecewise`, `smooth`), or of all along an axis (`along_axis`)."""
 
 from __future__ import annotations
 

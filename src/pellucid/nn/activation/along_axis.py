@@ -1,4 +1,6 @@
-"""Activations that join the elements along an axis: softmax and its relatives, and the gated linear unit. The mathematics is in `ops.activation`."""
+"""Activations that join the elements along an axis: softmax and its relatives, and the gated linear unit. The
+mathematics is in `ops.activation`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Activations made of straight pieces: a Tensor of any shape enters, one of the same shape leaves. The mathematics is in `ops.activation`."""
+"""Activations made of straight pieces: a Tensor of any shape enters, one of the same shape leaves. The mathematics is
+in `ops.activation`.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +31,8 @@ class ReLU(Activation):
         Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, ICML 2010.
     """
 
+    bias_at_start = 0.01
+
     @checked(inplace=Flag())
     def __init__(self, inplace: bool = False) -> None:
         pass
@@ -45,6 +49,8 @@ class ReLU6(Activation):
     Parameters
         inplace : taken for PyTorch's sake; the result is always a new Tensor.
     """
+
+    bias_at_start = 0.01
 
     @checked(inplace=Flag())
     def __init__(self, inplace: bool = False) -> None:
@@ -133,7 +139,8 @@ class RReLU(Activation):
     Raises
         ArgumentError: lower is above upper.
     Source
-        Xu et al., Empirical evaluation of rectified activations in convolutional network, arXiv:1505.00853, section 2.4.
+        Xu et al., Empirical evaluation of rectified activations in convolutional network, arXiv:1505.00853, section
+        2.4.
     """
 
     shown = ("lower", "upper")

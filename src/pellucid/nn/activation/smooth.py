@@ -1,4 +1,4 @@
-"""Smooth activations: a Tensor of any shape enters, one of the same shape leaves. The mathematics is in `ops.activation`."""
+"""Smooth activations: a Tensor of any shape enters, one of that shape leaves. Their mathematics: `ops.activation`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class ELU(Activation):
         alpha : minus the value that it levels off at.
         inplace : taken for PyTorch's sake; the result is always a new Tensor.
     Source
-        Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential linear units, ICLR 2016, eq. 15.
+        Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential linear units, ICLR
+        2016, eq. 15.
     """
 
     shown = ("alpha",)
@@ -70,7 +71,8 @@ class ELU(Activation):
 
 
 class SELU(Activation):
-    """ELU with the two constants that keep mean 0 and variance 1 from layer to layer, if the weights start by LeCun's rule.
+    """ELU with the two constants that keep mean 0 and variance 1 from layer to layer, if the weights start by LeCun's
+    rule.
 
         y = 1.0507009873554805·(x where x > 0, else 1.6732632423543772·(exp(x) - 1))
 
@@ -142,7 +144,8 @@ class SiLU(Activation):
     Parameters
         inplace : taken for PyTorch's sake; the result is always a new Tensor.
     Source
-        Elfwing, Uchibe and Doya, Sigmoid-weighted linear units for neural network function approximation, Neural Networks 107 (2018), eq. 6.
+        Elfwing, Uchibe and Doya, Sigmoid-weighted linear units for neural network function approximation, Neural
+        Networks 107 (2018), eq. 6.
     """
 
     @checked(inplace=Flag())

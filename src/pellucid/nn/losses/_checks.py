@@ -9,11 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from pellucid._typing import Array, Shape
+from pellucid._typing import Array, DType, Shape
 from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import DataError, LabelError, ModelError, ShapeError, warn
 from pellucid.ops.shape import cast, reshape
+
+# Losses to which classes can be given as rows of zeros with a one.
+_TAKES_ONE_HOT = frozenset(
+    "mse_loss l1_loss huber_loss smooth_l1_loss kl_div binary_cross_entropy binary_cross_entropy_with_logits "
+    "multilabel_soft_margin_loss MSELoss L1Loss HuberLoss SmoothL1Loss KLDivLoss BCELoss BCEWithLogitsLoss "
+    "MultiLabelSoftMarginLoss".split()
+)
 
 
 def as_input(x: Any) -> Tensor:
@@ -40,14 +47,16 @@ def pair(loss: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
 def refuse_shapes(loss: str, shape: Shape, target: Array, given: str | None = None) -> None:
     """Raise the error for a target of another shape than `shape`, with the change that makes it fit if there is one."""
     given = given or f"input {shape}, target {target.shape}"
-    raise ShapeError("losses.shapes", loss=loss, given=given, expected=f"target {shape}", fix=_fitting(shape, target))
+    raise ShapeError(
+        "losses.shapes", loss=loss, given=given, expected=f"target {shape}", fix=_fitting(loss, shape, target)
+    )
 
 
-def _fitting(shape: Shape, target: Array) -> str | None:
+def _fitting(loss: str, shape: Shape, target: Array) -> str | None:
     """The expression that gives a target the shape asked for, where the meaning leaves no choice."""
     if target.size and [n for n in shape if n != 1] == [n for n in target.shape if n != 1]:
         return reshaped("target", shape)
-    if shape and target.dtype.kind in "iu" and target.size and target.shape == shape[:-1]:
+    if loss in _TAKES_ONE_HOT and shape and target.dtype.kind in "iu" and target.size and target.shape == shape[:-1]:
         return f"pellucid.one_hot(target, {shape[-1]})" if 0 <= target.min() <= target.max() < shape[-1] else None
     return None
 
@@ -81,29 +90,29 @@ def element_weight(loss: str, name: str, weight: Any, x: Tensor) -> Tensor:
     return w
 
 
-def class_weight(loss: str, weight: Any, x: Tensor, classes: int) -> Tensor:
+def class_weight(loss: str, weight: Any, x: Tensor, classes: int, name: str = "weight") -> Tensor:
     """A factor for each class."""
     w = as_target(weight, x)
     if w.shape != (classes,):
-        raise ShapeError(
-            "losses.weight-shape", loss=loss, name="weight", given=w.shape, expected=str((classes,)), fix=None
-        )
+        raise ShapeError("losses.weight-shape", loss=loss, name=name, given=w.shape, expected=str((classes,)), fix=None)
     return w
 
 
-def row_weight(loss: str, weight: Any, like: Tensor) -> Tensor:
-    """A factor for each row of `like`, with axes of length 1 for its other axes."""
-    w = as_target(weight, like)
-    wanted = like.shape[:1]
+def row_weight(loss: str, weight: Any, dtype: DType, shape: Shape, ndim: int) -> Tensor:
+    """A factor for each row of losses of shape `shape`, with axes of length 1 up to `ndim`."""
+    w = as_tensor(weight)
+    wanted = shape[:1]
     if w.shape != wanted:
         fix = reshaped("sample_weight", wanted) if w.size == math.prod(wanted) and w.size else None
         raise ShapeError(
             "losses.weight-shape", loss=loss, name="sample_weight", given=w.shape, expected=str(wanted), fix=fix
         )
-    if w.size and not (np.minimum.reduce(w.data, None) >= 0 and np.isfinite(w.data).all()):
-        row = int(np.argmin((w.data >= 0) & np.isfinite(w.data)))
-        raise DataError("losses.sample-weight", loss=loss, value=str(w.data.flat[row]), row=row)
-    return reshape(w, w.shape + (1,) * (like.ndim - 1)) if like.ndim > 1 else w
+    wrong = ~((w.data >= 0) & np.isfinite(w.data))
+    if wrong.any():
+        raise DataError("losses.sample-weight", loss=loss, value=_first(w.data, wrong), row=_row(wrong))
+    if w.dtype != dtype:
+        w = cast(w, dtype)
+    return reshape(w, w.shape + (1,) * (ndim - w.ndim)) if ndim > w.ndim else w
 
 
 def _row(wrong: Array) -> int:
@@ -121,6 +130,11 @@ def no_nan(loss: str, target: Array) -> None:
         wrong = np.isnan(target)
         if wrong.any():
             raise LabelError("losses.nan-target", loss=loss, count=int(wrong.sum()), row=_row(wrong))
+
+
+def are_whole(labels: Array) -> bool:
+    """Whether all of these are whole numbers, whatever their dtype."""
+    return labels.dtype.kind != "f" or bool((np.isfinite(labels) & (labels == np.floor(labels))).all())
 
 
 def in_unit_interval(loss: str, target: Array) -> None:
@@ -148,7 +162,7 @@ def plus_or_minus_one(loss: str, target: Array) -> None:
             loss=loss,
             value=_first(target, wrong),
             row=_row(wrong),
-            fix="2 * target - 1" if zeros else None,
+            fix="2.0 * target - 1" if zeros else None,
         )
 
 

@@ -16,9 +16,9 @@ from pellucid.core.context import state
 from pellucid.core.op import REGISTRY
 from pellucid.core.tensor import Tensor, apply, wrap
 from pellucid.errors import DataError, DTypeError, LabelError, ModelError, ShapeError, warn
-from pellucid.nn.losses._checks import _first, _row, no_nan, reshaped, row_weight
+from pellucid.nn.losses._checks import _first, _row, are_whole, no_nan, reshaped, row_weight
 from pellucid.nn.losses._reduction import REDUCTION
-from pellucid.ops.elementwise import divide, not_equal, where
+from pellucid.ops.elementwise import divide, negative, not_equal, where
 from pellucid.ops.index import take
 from pellucid.ops.reduce import sum_
 from pellucid.ops.shape import reshape
@@ -59,11 +59,8 @@ def check_labels(loss: str, shape: Shape, axis: int, labels: Array, ignore_index
         _refuse_label_shape(loss, shape, axis, labels)
     kind = labels.dtype.kind
     if kind not in "iu":
-        whole = not labels.size or bool(
-            (np.isfinite(labels) & (labels == np.floor(labels))).all() if kind == "f" else 1
-        )
         no_nan(loss, labels)
-        fix = 'target.astype("int64")' if whole else None
+        fix = 'target.astype("int64")' if are_whole(labels) else None
         raise DTypeError("losses.label-dtype", loss=loss, dtype=labels.dtype, shape=labels.shape, fix=fix)
     if not labels.size:
         return False
@@ -105,8 +102,8 @@ def _refuse_label_shape(loss: str, shape: Shape, axis: int, labels: Array) -> No
         raise DTypeError("losses.label-dtype", loss=loss, dtype=labels.dtype, shape=labels.shape, fix=fix)
     fix = None
     if labels.size and labels.size == math.prod(wanted):
-        if [n for n in labels.shape if n != 1] == [n for n in wanted if n != 1]:
-            fix = reshaped("target", wanted)
+        if [n for n in labels.shape if n != 1] == [n for n in wanted if n != 1] and are_whole(labels):
+            fix = reshaped("target", wanted) + ("" if labels.dtype.kind in "iu" else '.astype("int64")')
     elif labels.ndim == len(wanted) + 1 and labels.shape[:-1] == wanted and labels.shape[-1] == classes:
         fix = "target.argmax(-1)" if labels.dtype.kind in "iu" and (labels.sum(-1) == 1).all() else None
     raise ShapeError("losses.shapes", loss=loss, given=given, expected=f"target {wanted}", fix=fix)
@@ -136,7 +133,7 @@ class Labels:
     def __init__(self, loss: str, x: Tensor, target: Tensor, axis: int, ignore_index: int | None) -> None:
         ignored = check_labels(loss, x.shape, axis, target.data, ignore_index)
         self.loss, self.axis, self.shape = loss, axis, target.data.shape
-        kept = (*x.data.shape[:axis], 1, *x.data.shape[axis + 1:])
+        kept = (*x.data.shape[:axis], 1, *x.data.shape[axis + 1 :])
         # A recorded graph is run with other labels too: there the ignored ones are always looked for.
         recording = state.recorder is not None
         index = reshape(target, kept) if recording else wrap(target.data.reshape(kept))
@@ -154,11 +151,13 @@ class Labels:
         """The class weight at each label."""
         return take(weight, self.index, axis=0)
 
-    def reduced(
-        self, losses: Tensor, reduction: str, weight_at: Tensor | None = None, sample_weight: Any = None
+    def minus(
+        self, of_label: Tensor, reduction: str, weight_at: Tensor | None = None, sample_weight: Any = None
     ) -> Tensor:
-        """The losses (class axis of length 1, already times `weight_at`) reduced; the mean is over what the labels weigh.
+        """Minus the log-probabilities of the labels, reduced; the mean is over what the labels weigh.
 
+        Parameters
+            of_label : class axis of length 1, already times `weight_at`.
         Raises
             ShapeError: the mean of no rows.
             LabelError: the mean of labels that are all ignored.
@@ -166,27 +165,26 @@ class Labels:
         """
         factor = weight_at
         if sample_weight is not None:
-            rows = row_weight(self.loss, sample_weight, reshape(losses, self.shape))
-            rows = reshape(rows, rows.shape[:1] + (1,) * (losses.ndim - 1))
-            losses = losses * rows
+            rows = row_weight(self.loss, sample_weight, of_label.dtype, self.shape, of_label.ndim)
+            of_label = of_label * rows
             factor = rows if factor is None else factor * rows
         if self.valid is not None:
-            losses = where(self.valid, losses, 0.0)
-            if reduction == "mean" and losses.size and not self.valid.data.any():
-                raise LabelError("losses.all-ignored", loss=self.loss, count=losses.size)
+            of_label = where(self.valid, of_label, 0.0)
+            if reduction == "mean" and of_label.size and not self.valid.data.any():
+                raise LabelError("losses.all-ignored", loss=self.loss, count=of_label.size)
             factor = self.valid if factor is None else where(self.valid, factor, 0.0)
         if reduction == "mean":
-            n = losses.data.size
+            n = of_label.data.size
             if n == 0:
                 raise ShapeError("losses.empty", loss=self.loss, shape=self.shape)
             if factor is None:
-                return divide(sum_(losses), n)
+                return divide(sum_(of_label), -n)
             total = sum_(factor)
             if total.data == 0:
                 raise DataError("losses.zero-weight", loss=self.loss, rows=n)
             # A factor for each row counts once for each of its places.
-            return divide(sum_(losses), total if factor.size == n else total * (n / factor.size))
+            return divide(negative(sum_(of_label)), total if factor.size == n else total * (n / factor.size))
         if reduction == "sum":
-            return sum_(losses)
+            return negative(sum_(of_label))
         check(f"{self.loss}: reduction", reduction, REDUCTION)
-        return reshape(losses, self.shape)
+        return reshape(negative(of_label), self.shape)

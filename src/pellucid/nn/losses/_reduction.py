@@ -33,7 +33,7 @@ def reduced(loss: str, losses: Tensor, reduction: str, target: Tensor, sample_we
     """
     factor = None
     if sample_weight is not None:
-        factor = row_weight(loss, sample_weight, losses)
+        factor = row_weight(loss, sample_weight, losses.dtype, losses.shape, losses.ndim)
         losses = losses * factor
     if reduction == "mean":
         n = losses.data.size

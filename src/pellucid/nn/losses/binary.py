@@ -26,22 +26,14 @@ from pellucid.nn.losses._checks import (
 from pellucid.nn.losses._reduction import REDUCTION, reduced
 from pellucid.nn.losses.loss import Loss
 from pellucid.ops.declare import composite
-from pellucid.ops.elementwise import clip, log, logaddexp
+from pellucid.ops.elementwise import clip, log
+from pellucid.ops.logistic import logistic_loss
 from pellucid.ops.reduce import mean
 
 _ONNX = NONE("ONNX has no such loss; its operations are exported")
 # PyTorch's bound for the logarithm of a probability, and a number whose logarithm lies below it in float32 too.
 _FLOOR = -100.0
 _SMALLEST = 1e-44
-
-
-def of_logits(x: Tensor, t: Tensor) -> Tensor:
-    """Binary cross-entropy of each logit x: log(1 + exp(x)) - t x, written so that nothing cancels on either side.
-
-    For t = 1 it is log(1 + exp(-x)), for t = 0 log(1 + exp(x)), both exact to the last bit however large x is.
-    """
-    xt = x * t
-    return logaddexp(x - xt, -xt)
 
 
 def _bounded_log(p: Tensor) -> Tensor:
@@ -82,7 +74,7 @@ def binary_cross_entropy(
         probabilities("binary_cross_entropy", p.data)
         losses = -(t * _bounded_log(p) + (1.0 - t) * _bounded_log(1.0 - p))
     else:
-        losses = of_logits(x, t)
+        losses = logistic_loss(x, t)
     if weight is not None:
         losses = losses * element_weight("binary_cross_entropy", "weight", weight, p)
     return reduced("binary_cross_entropy", losses, reduction, t, sample_weight)
@@ -125,10 +117,10 @@ def binary_cross_entropy_with_logits(
     takes_logits(name, x, ("sigmoid", "softmax"))
     in_unit_interval(name, t.data)
     if pos_weight is None:
-        losses = of_logits(x, t)
+        losses = logistic_loss(x, t)
     else:
         positive = t * element_weight(name, "pos_weight", pos_weight, x)
-        losses = positive * logaddexp(0.0, -x) + (1.0 - t) * logaddexp(0.0, x)
+        losses = positive * logistic_loss(x, 1.0) + (1.0 - t) * logistic_loss(x, 0.0)
     if weight is not None:
         losses = losses * element_weight(name, "weight", weight, x)
     return reduced(name, losses, reduction, t, sample_weight)
@@ -152,7 +144,7 @@ def soft_margin_loss(input: Any, target: Any, *, reduction: Reduction = "mean") 
     """
     x, t = pair("soft_margin_loss", input, target)
     plus_or_minus_one("soft_margin_loss", t.data)
-    return reduced("soft_margin_loss", logaddexp(0.0, -(t * x)), reduction, t)
+    return reduced("soft_margin_loss", logistic_loss(t * x, 1.0), reduction, t)
 
 
 @composite(formula="y = mean_i mean_c w_c (t log(1 + exp(-x)) + (1 - t) log(1 + exp(x)))", onnx=_ONNX)
@@ -181,7 +173,7 @@ def multilabel_soft_margin_loss(
     if x.ndim == 0 or x.shape[-1] == 0:
         raise ShapeError("losses.no-classes", loss=name, shape=x.shape)
     in_unit_interval(name, t.data)
-    losses = of_logits(x, t)
+    losses = logistic_loss(x, t)
     if weight is not None:
         losses = losses * class_weight(name, weight, x, x.shape[-1])
     return reduced(name, mean(losses, -1), reduction, t)

@@ -9,6 +9,7 @@ from typing import Any
 from pellucid._typing import Array, Reduction, Shape
 from pellucid.core.check import Integer, Real, check, checked
 from pellucid.core.tensor import Tensor, as_tensor
+from pellucid.errors import warn
 from pellucid.nn.losses._checks import (
     as_input,
     as_target,
@@ -21,8 +22,9 @@ from pellucid.nn.losses._classes import Labels, check_distribution, check_labels
 from pellucid.nn.losses._reduction import REDUCTION, reduced
 from pellucid.nn.losses.loss import Loss
 from pellucid.ops.declare import composite
-from pellucid.ops.elementwise import exp, log, negative
-from pellucid.ops.reduce import max_, sum_
+from pellucid.ops.elementwise import negative
+from pellucid.ops.log_softmax import log_softmax
+from pellucid.ops.reduce import sum_
 from pellucid.ops.shape import reshape
 
 _SMOOTHING = Real(0, 1)
@@ -79,24 +81,20 @@ def cross_entropy(
     if label_smoothing != 0.0:
         check("cross_entropy: label_smoothing", label_smoothing, _SMOOTHING)
     w = None if weight is None else class_weight("cross_entropy", weight, x, x.data.shape[axis])
-    z = x - max_(x, axis, keepdims=True).detach()
-    normalizer = log(sum_(exp(z), axis, keepdims=True))
     if t.data.dtype.kind == "f" and t.data.shape == x.data.shape:
-        return _soft(z - normalizer, as_target(t, x), w, axis, reduction, label_smoothing, sample_weight)
+        return _soft(log_softmax(x, axis), as_target(t, x), w, axis, reduction, label_smoothing, sample_weight)
     labels = Labels("cross_entropy", x, t, axis, ignore_index)
-    losses = normalizer - labels.pick(z)
+    log_p = log_softmax(x, axis)
+    of_label = labels.pick(log_p)
     weight_at = None
     if w is not None:
         weight_at = labels.at(w)
-        losses = losses * weight_at
+        of_label = of_label * weight_at
     if label_smoothing != 0.0:
-        classes = x.shape[axis]
-        evenly = normalizer - z
-        if w is not None:
-            evenly = evenly * _along(w, axis, x.ndim)
-        evenly = sum_(evenly, axis, keepdims=True)
-        losses = losses * (1.0 - label_smoothing) + evenly * (label_smoothing / classes)
-    return labels.reduced(losses, reduction, weight_at, sample_weight)
+        evenly = log_p if w is None else log_p * _along(w, axis, x.ndim)
+        share = label_smoothing / x.shape[axis]
+        of_label = of_label * (1.0 - label_smoothing) + sum_(evenly, axis, keepdims=True) * share
+    return labels.minus(of_label, reduction, weight_at, sample_weight)
 
 
 def _along(weight: Tensor, axis: int, ndim: int) -> Tensor:
@@ -137,6 +135,7 @@ def nll_loss(
     Raises
         ShapeError, LabelError, DTypeError: as for cross_entropy.
         ModelError: there is one class only, or the input is the output of softmax without its logarithm.
+        PellucidWarning: the loss is negative, which log-probabilities cannot make it.
     Source
         R. A. Fisher, On the mathematical foundations of theoretical statistics, 1922.
     """
@@ -146,12 +145,15 @@ def nll_loss(
     axis = class_axis("nll_loss", x.data.shape)
     w = None if weight is None else class_weight("nll_loss", weight, x, x.data.shape[axis])
     labels = Labels("nll_loss", x, t, axis, ignore_index)
-    losses = negative(labels.pick(x))
+    of_label = labels.pick(x)
     weight_at = None
     if w is not None:
         weight_at = labels.at(w)
-        losses = losses * weight_at
-    return labels.reduced(losses, reduction, weight_at, sample_weight)
+        of_label = of_label * weight_at
+    y = labels.minus(of_label, reduction, weight_at, sample_weight)
+    if y.data.ndim == 0 and y.data < -1e-3:
+        warn("losses.positive-log", loss="nll_loss", value=f"{y.data.item():.6g}")
+    return y
 
 
 class CrossEntropyLoss(Loss):

@@ -18,7 +18,8 @@ from pellucid.nn.losses._classes import Labels, check_labels, class_axis
 from pellucid.nn.losses._reduction import REDUCTION, reduced
 from pellucid.nn.losses.loss import Loss
 from pellucid.ops.declare import composite
-from pellucid.ops.elementwise import equal, exp, logaddexp, where
+from pellucid.ops.elementwise import equal, exp, where
+from pellucid.ops.logistic import logistic_loss
 from pellucid.ops.reduce import logsumexp, max_
 from pellucid.ops.shape import reshape
 
@@ -70,7 +71,7 @@ def focal_loss(
         return _binary(x, as_target(t, x), gamma, alpha, reduction, sample_weight)
     axis = class_axis("focal_loss", x.shape)
     labels = Labels("focal_loss", x, t, axis, None)
-    w = None if alpha is None else class_weight("focal_loss", alpha, x, x.shape[axis])
+    w = None if alpha is None else class_weight("focal_loss", alpha, x, x.shape[axis], "alpha")
     z = x - max_(x, axis, keepdims=True).detach()
     everything = logsumexp(z, axis, keepdims=True)
     classes = wrap(np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - axis - 1)))
@@ -88,9 +89,9 @@ def _binary(x: Tensor, t: Tensor, gamma: float, alpha: Any, reduction: str, samp
     check("focal_loss: alpha", alpha, _ALPHA)
     # The logit of the label itself: x for label 1, -x for label 0. Then p = sigmoid(own), and 1 - p = sigmoid(-own).
     own = x * (2.0 * t - 1.0)
-    losses = logaddexp(0.0, -own)
+    losses = logistic_loss(own, 1.0)
     if gamma != 0:
-        losses = exp(logaddexp(0.0, own) * -gamma) * losses
+        losses = exp(logistic_loss(own, 0.0) * -gamma) * losses
     if alpha is not None:
         losses = losses * (t * (2.0 * alpha - 1.0) + (1.0 - alpha))
     return reduced("focal_loss", losses, reduction, t, sample_weight)

@@ -16,9 +16,11 @@ from pellucid.errors import DTypeError, LabelError, ShapeError
 from pellucid.nn.losses._checks import (
     _first,
     _row,
+    are_whole,
     as_input,
     as_target,
     class_weight,
+    no_nan,
     pair,
     plus_or_minus_one,
     refuse_shapes,
@@ -179,8 +181,8 @@ def _check_lists(loss: str, shape: Shape, target: Array) -> None:
     if target.shape != shape:
         refuse_shapes(loss, shape, target)
     if target.dtype.kind not in "iu":
-        whole = target.dtype.kind == "b" or bool((np.isfinite(target) & (target == np.floor(target))).all())
-        fix = 'target.astype("int64")' if whole else None
+        no_nan(loss, target)
+        fix = 'target.astype("int64")' if are_whole(target) else None
         raise DTypeError("losses.label-dtype", loss=loss, dtype=target.dtype, shape=target.shape, fix=fix)
     wrong = (target < -1) | (target >= shape[-1])
     if wrong.any():
