@@ -139,7 +139,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     ]
     for content in damaged:
         path.write_bytes(content)
-        with pytest.raises(FileFormatError, match="truncated, corrupted, or no checkpoint"):
+        with pytest.raises(FileFormatError, match=r"checkpoint\.safetensors"):
             a_run(tmp_path, resume=True)
 
 
@@ -160,20 +160,6 @@ def test_states_are_packed_and_unpacked() -> None:
     assert back["inf"] == float("inf")
     with pytest.raises(FileFormatError, match="cannot hold"):
         checkpoints.pack({"f": print}, "s", arrays)
-
-
-def test_a_failed_write_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "file"
-    checkpoints.write_atomically(path, b"old")
-
-    def full(handle: int) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="no space"):
-        checkpoints.write_atomically(path, b"new content")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 SCRIPT = """

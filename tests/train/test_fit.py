@@ -75,6 +75,10 @@ def test_a_hand_written_loop_gives_the_same_bits(middle: tuple[nn.Module, ...]) 
         **QUIET,
     )
     assert_same_bits(a, b)
+    # The comparison sees a single bit.
+    b[0].bias.assign(pl.Tensor(np.nextafter(b[0].bias.numpy(), np.float32(9))))
+    with pytest.raises(AssertionError):
+        assert_same_bits(a, b)
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
@@ -528,7 +532,7 @@ def test_the_json_logger_writes_a_line_an_epoch(tmp_path: Path) -> None:
 def test_model_checkpoints_are_saved_when_they_are_the_best_or_due(tmp_path: Path) -> None:
     saved: list[tuple[str, int]] = []
     script = Scripted([0.1, 0.5, 0.4, 0.9, 0.2])
-    model, epoch = network(), {}
+    model = network()
 
     def save(model: Any, path: Path) -> None:
         saved.append((path.name, len(script.weights)))
@@ -544,9 +548,25 @@ def test_model_checkpoints_are_saved_when_they_are_the_best_or_due(tmp_path: Pat
             ModelCheckpoint(tmp_path / "last", best_only=False, every=2, save=save),
         ],
     )
-    assert not epoch
     assert [n for name, n in saved if name == "best"] == [1, 2, 4]
     assert [n for name, n in saved if name == "last"] == [2, 4, 5]
+
+
+def test_a_model_checkpoint_is_a_file_that_load_reads(tmp_path: Path) -> None:
+    data = pl.data.two_moons(40)
+    model = network()
+    history = fit_with(
+        model,
+        data,
+        epochs=4,
+        optimizer=optim.SGD(model.parameters(), lr=100.0),
+        validation=data,
+        restore_best=True,
+        callbacks=ModelCheckpoint(tmp_path / "runs" / "best.safetensors"),
+    )
+    assert history.best_epoch != 3
+    loaded = pl.load(tmp_path / "runs" / "best.safetensors")
+    assert_allclose(loaded.predict(data.x), pl.predict(model, data.x), rtol=1e-6)
 
 
 def test_a_non_finite_loss_keeps_the_best_weights(recwarn: pytest.WarningsRecorder) -> None:

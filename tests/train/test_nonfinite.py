@@ -143,3 +143,19 @@ def test_dropout_draws_the_same_mask_when_the_batch_is_run_again() -> None:
     named = ", ".join(map(str, kept[:5])) + (f" and {len(kept) - 5} more" if len(kept) > 5 else "")
     assert f"inf in {len(kept)} of 8 values, at row" in error.given
     assert f"rows {named} of the data" in error.given
+
+
+def test_a_gradient_that_is_not_finite_under_a_finite_loss_does_not_pass_unnoticed() -> None:
+    class Root(nn.Module):
+        def forward(self, x: pl.Tensor) -> pl.Tensor:
+            return pl.sqrt(x)  # at 0 the value is 0 and the gradient infinite
+
+    pl.manual_seed(0)
+    model = nn.Sequential(nn.Linear(1, 1), Root())
+    model.load_state_dict({"0.weight": [[1.0]], "0.bias": [0.0]})
+    x = np.array([[0.0], [1.0], [4.0]])
+    error = failing(model, (x, np.ones((3, 1))), epochs=1)
+    assert str(error).split("\n")[:2] == [
+        "an update in epoch 1 made a weight that is not finite, though the loss was 0.6667",
+        "  given:    1 of 1 values of 0.weight are not finite",
+    ]

@@ -1,4 +1,5 @@
-"""Graphs: any function of Tensors as a list of operations that can be printed, checked, run again, compiled, exported and explained."""
+"""Graphs: any function of Tensors as a list of operations that can be printed, checked, run again, compiled, exported
+and explained."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Graphs for batches of any number of rows. One function recorded with two batch sizes comes in as two graphs; one leaves in which every length
-that grew with the batch is `Batch`. `bind` puts a number of rows in its place. Model files are written from such graphs.
+"""Graphs for batches of any number of rows. One function recorded with two batch sizes comes in as two graphs; one
+leaves in which every length that grew with the batch is `Batch`. `bind` puts a number of rows in its place. Model files
+are written from such graphs.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def rows_of(graph: Graph, inputs: list[Array]) -> int:
             if isinstance(length, Batch):
                 if array.ndim != len(value.spec.shape) or array.shape[axis] % length.multiplier:
                     break
-                return array.shape[axis] // length.multiplier
+                return int(array.shape[axis] // length.multiplier)
         else:
             continue
         wanted = f"({', '.join(map(str, value.spec.shape))})"
@@ -82,7 +83,8 @@ def rows_of(graph: Graph, inputs: list[Array]) -> int:
 
 
 def record_batched(function: Callable[..., Any], *examples: Any) -> Graph:
-    """The graph of a function for any number of rows: recorded for two and for three rows, taken from the examples again and again.
+    """The graph of a function for any number of rows: recorded for two and for three rows, taken from the examples
+    again and again.
 
     Parameters
         function : a function or a Module whose arguments all have the rows of the batch on axis 0; it runs twice.
@@ -110,7 +112,8 @@ def _with_rows(position: int, array: Array, size: int) -> Tensor:
 
 
 def generalize(one: Graph, two: Graph) -> Graph:
-    """One graph from the recordings of a function with two batch sizes: lengths in the proportion of the sizes become `Batch`.
+    """One graph from the recordings of a function with two batch sizes: lengths in the proportion of the sizes become
+    `Batch`.
 
     Raises
         RecordingError: the two differ in another way, named with the operation and its layer.
@@ -136,7 +139,7 @@ class _Unification:
     def graph(self) -> Graph:
         one, two = self.one, self.two
         if one.updates or two.updates:
-            names = ", ".join(sorted(str(target) for target, _ in (*one.updates, *two.updates)))
+            names = ", ".join(dict.fromkeys(str(target) for target, _ in (*one.updates, *two.updates)))
             raise RecordingError("graph.batch-updates", names=names)
         inputs = tuple(self.value(v, w, str(v)) for v, w in zip(one.inputs, two.inputs, strict=True))
         if len(one.captured) != len(two.captured) or len(one.instructions) != len(two.instructions):
@@ -196,7 +199,8 @@ class _Unification:
             self.differ(str(c.value), f"{c.value.spec}", f"{d.value.spec}")
         number = Tensor.__new__(Tensor)
         number.data = a.reshape(-1)[:1].reshape(()).copy()
-        identity = max(max(i.output.id for i in self.one.instructions), *self.values) + 1 + len(self.fills)
+        taken = (*self.values, *(i.output.id for i in self.one.instructions))
+        identity = max(taken) + 1 + len(self.fills)
         source = Value(identity, Spec((), a.dtype))
         self.fills.append(Instruction(REGISTRY["broadcast_to"], (source,), {"shape": value.spec.shape}, value))
         return Captured(source, number, constant=True)

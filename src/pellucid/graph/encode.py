@@ -1,6 +1,6 @@
-"""A graph as a JSON document, and back: what a model file holds. Only registered operations, numbers, strings, tuples, slices and lengths can be
-said; nothing is imported or evaluated. What comes in may have been written by anybody: every part is checked, and the memory that one row
-would take is bounded, before `verify` looks at the whole.
+"""A graph as a JSON document, and back: what a model file holds. Only registered operations, numbers, strings, tuples,
+slices and lengths can be said; nothing is imported or evaluated. What comes in may have been written by anybody: every
+part is checked, and the memory that one row would take is bounded, before `verify` looks at the whole.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ ROW_LIMIT_BYTES = 2**33
 _LONGEST = 2**48
 _DEEPEST = 16
 _DTYPES = {
-    np.dtype(t).name: np.dtype(t)
-    for t in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
+    np.dtype(t).name: np.dtype(t) for t in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 }
 
 
@@ -51,7 +50,12 @@ def to_document(graph: Graph, tensors: list[str]) -> dict[str, Any]:
 
 
 def _value_out(value: Value) -> dict[str, Any]:
-    return {"id": value.id, "name": value.name, "dtype": value.spec.dtype.name, "shape": _out(value.spec.shape, "shape")}
+    return {
+        "id": value.id,
+        "name": value.name,
+        "dtype": value.spec.dtype.name,
+        "shape": _out(value.spec.shape, "shape"),
+    }
 
 
 def _instruction_out(instruction: Instruction) -> dict[str, Any]:

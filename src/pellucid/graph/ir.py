@@ -1,5 +1,6 @@
-"""What a recorded graph is made of: values that are inputs, captured tensors or results, and one instruction an operation. `trace` makes
-graphs; `verify`, `run`, `text` and everything that compiles, exports or explains reads them. Nothing here computes.
+"""What a recorded graph is made of: values that are inputs, captured tensors or results, and one instruction an
+operation. `trace` makes graphs; `verify`, `run`, `text` and everything that compiles, exports or explains reads them.
+Nothing here computes.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ class Graph:
     captured : tensors that were used without being given.
     instructions : operations in the order in which they ran.
     outputs : what the function returned, each Tensor replaced by its Value.
-    updates : (captured value, new value): what `Tensor.assign` and in-place changes did to state, the last change of each.
+    updates : (captured value, new value): what `Tensor.assign` and in-place changes did to state, the last change
+        of each.
     reads : values that Python looked at, where recording was not strict.
     float_dtype : the default dtype while recording: what whole numbers become in functions of floats.
     """

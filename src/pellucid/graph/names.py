@@ -1,5 +1,5 @@
-"""A function comes in; names leave: its own, those of its arguments, and those of the tensors it will find in modules, optimizers, closures and
-globals. `trace` calls it; a function whose parts cannot be seen gets numbers instead of names.
+"""A function comes in; names leave: its own, those of its arguments, and those of the tensors it will find in modules,
+optimizers, closures and globals. `trace` calls it; a function whose parts cannot be seen gets numbers instead of names.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def input_names(function: Callable[..., Any], count: int) -> list[str]:
     """Names of the first `count` positional arguments."""
     names: list[str] = []
     try:
-        parameters = inspect.signature(getattr(function, "forward", function)).parameters.values()
+        parameters = list(inspect.signature(getattr(function, "forward", function)).parameters.values())
     except (TypeError, ValueError):
-        parameters = {}.values()  # type: ignore[assignment]
+        parameters = []
     for p in parameters:
         if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
             names.append(p.name)
@@ -39,7 +39,8 @@ def input_names(function: Callable[..., Any], count: int) -> list[str]:
 
 
 def named_tensors(function: Callable[..., Any]) -> Iterator[NamedTensor]:
-    """Tensors that the function can reach, each with its name and whether it is state: part of a module or an optimizer."""
+    """Tensors that the function can reach, each with its name and whether it is state: part of a module or an
+    optimizer."""
     seen: set[int] = set()
     for path, item in _reachable(function):
         for name, tensor, is_state in _parts(path, item):

@@ -1,5 +1,6 @@
-"""A graph and arguments come in; values leave. `run` interprets the graph in NumPy, operation by operation, to the very bits of the eager
-function: every faster way of running a graph is compared with it. `replay` runs it through Tensors, so that gradients flow.
+"""A graph and arguments come in; values leave. `run` interprets the graph in NumPy, operation by operation, to the very
+bits of the eager function: every faster way of running a graph is compared with it. `replay` runs it through Tensors,
+so that gradients flow.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def run(graph: Graph, *inputs: Any, captured: Mapping[str, Any] | None = None, c
         arrays[value.id] = _fitting(value, to_array(x))
     for value, tensor in _captured(graph, captured):
         arrays[value.id] = tensor.data
+    given = {id(array) for array in arrays.values()}
     release = _last_uses(graph)
     with quiet(), float_dtype(graph.float_dtype):
         for number, instruction in enumerate(graph.instructions):
@@ -57,7 +59,8 @@ def run(graph: Graph, *inputs: Any, captured: Mapping[str, Any] | None = None, c
     outputs = mapped(graph.outputs, lambda leaf: arrays[leaf.id] if isinstance(leaf, Value) else leaf)
     new = [(target, arrays[value.id]) for target, value in graph.updates]
     if commit:
-        owned = [(target, _owned(array)) for target, array in new]
+        # State gets memory of its own, not the caller's or that of another tensor.
+        owned = [(t, a if a.base is None and id(a) not in given else a.copy()) for t, a in new]
         _commit(graph, inputs, [(target, wrap(array)) for target, array in owned])
     return Ran(outputs, {str(target)[1:]: array for target, array in new})
 
@@ -158,11 +161,6 @@ def _evaluated(instruction: Instruction, arguments: list[Any]) -> Any:
         raise GraphError("graph.failed", line=instruction_text(instruction), problem=str(problem)) from problem
 
 
-def _owned(array: Array) -> Array:
-    """The array, or a copy where its memory may belong to something else."""
-    return array if array.base is None and array.flags.writeable else array.copy()
-
-
 def _commit(graph: Graph, inputs: tuple[Any, ...], new: list[tuple[Value, Tensor]]) -> None:
     holders = {c.value.id: c.tensor for c in graph.captured}
     holders.update((v.id, x) for v, x in zip(graph.inputs, inputs, strict=True) if isinstance(x, Tensor))
@@ -172,7 +170,8 @@ def _commit(graph: Graph, inputs: tuple[Any, ...], new: list[tuple[Value, Tensor
 
 
 class _Scopes:
-    """Tells a recorder that listens of the scopes that instructions ran in, so that a graph recorded anew keeps them."""
+    """Tells a recorder that listens of the scopes that instructions ran in, so that a graph recorded anew keeps
+    them."""
 
     def __init__(self) -> None:
         self._open: tuple[Scope, ...] = ()

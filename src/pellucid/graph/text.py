@@ -1,4 +1,5 @@
-"""A graph comes in; its text leaves, one line an operation: what `print(graph)` shows and what errors call an instruction."""
+"""A graph comes in; its text leaves, one line an operation: what `print(graph)` shows and what errors call an
+instruction."""
 
 from __future__ import annotations
 

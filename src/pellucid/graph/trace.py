@@ -1,14 +1,13 @@
-"""A function of Tensors and example arguments come in; a Graph of every operation that it ran leaves. Users call `record`; compiling,
-saving and explaining start from it.
+"""A function of Tensors and example arguments come in; a Graph of every operation that it ran leaves. Users call
+`record`; compiling, saving and explaining start from it.
 
-The function runs once, eagerly and for real, while a recorder listens to `apply`, `composite`, `Tensor.assign` and whatever else tells it
-how Tensors come to be. A Tensor is known by itself, else by its array: `Tensor(t)` shares the array of t. So that a tensor from outside
-is never taken for another one that shares its array, each gets a view of its own for the time of the recording.
+The function runs once, eagerly and for real, while a recorder listens to `apply`, `composite`, `Tensor.assign` and
+whatever else tells it how Tensors come to be. A Tensor from outside is known by itself alone, since others may share
+its array; one that was made inside also by its array: `Tensor(t)` shares that of t.
 """
 
 from __future__ import annotations
 
-import inspect
 import weakref
 import zlib
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from pellucid.core.tensor import Tensor, as_tensor, wrap
 from pellucid.errors import RecordingError
 from pellucid.graph.ir import Captured, Graph, Instruction, Read, Scope, Value, leaves, mapped
 from pellucid.graph.names import function_name, input_names, named_tensors
+from pellucid.graph.reads import use_of_values
 from pellucid.graph.text import scope_text
 from pellucid.graph.verify import verify
 
@@ -34,18 +34,20 @@ _PLAIN = (type(None), bool, int, float, str)
 def record(function: Callable[..., Any], *examples: Any, strict: bool = True) -> Graph:
     """Run `function(*examples)` once and keep every operation, with those of `backward` and of an optimizer's step.
 
-    What the run changes (`Tensor.assign`, in-place operations, random keys) it really changes, and the graph lists it under
-    `updates`. State that a function makes at its first call belongs to that call: run it once before it is recorded.
+    What the run changes (`Tensor.assign`, in-place operations, random keys) it really changes, and the graph lists it
+    under `updates`. State that a function makes at its first call belongs to that call: run it once before it is
+    recorded.
 
     Parameters
         function : a function or a Module; returns Tensors, alone or in tuples, lists and dicts.
         examples : Tensors, arrays or lists of numbers; their shapes and dtypes become those of the graph.
-        strict : refuse Python that looks at values which change from run to run; False only lists them in `graph.reads`.
+        strict : refuse Python that looks at values which change from run to run; False only lists them in
+            `graph.reads`.
     Returns
         Graph
     Raises
-        RecordingError: Python looked at such a value, data were changed by something that is no operation, or something else
-            than Tensors is returned.
+        RecordingError: Python looked at such a value, data were changed by something that is no operation, or
+            something else than Tensors is returned.
     Examples
         >>> import pellucid as pl
         >>> print(pl.graph.record(lambda x: pl.relu(x * 2.0), pl.ones((3,))))
@@ -65,7 +67,6 @@ def record(function: Callable[..., Any], *examples: Any, strict: bool = True) ->
         outputs = recording.returned(function(*recording.arguments))
     finally:
         state.recorder = None
-        recording.restore()
     graph = recording.finished(outputs)
     verify(graph)
     return graph
@@ -81,19 +82,19 @@ class _Known(NamedTuple):
 
 
 class _Lazy(NamedTuple):
-    """A tensor that was made while recording and then assigned to: state, if something outside still holds it at the end."""
+    """A tensor that was made while recording and then assigned to: state, if something outside still holds it at the
+    end."""
 
     tensor: weakref.ref[Tensor]
     before: Captured
 
 
 class _Root(NamedTuple):
-    """A tensor that was there before: an input, or one that is captured."""
+    """A tensor that was there before: an input, or one that is captured; with its array and that array's checksum."""
 
     tensor: Tensor
     value: Value
-    original: Array  # the array object that it had
-    view: Array  # the view that stood for it while recording
+    array: Array
     checksum: int
 
 
@@ -108,6 +109,8 @@ class _Recording(Recorder):
         self._known: dict[int, _Known] = {}
         # Arrays of values, first come: an operation may give its input's array as its result.
         self._arrays: dict[int, tuple[Array, Value]] = {}
+        # Arrays of several tensors from outside.
+        self._shared: set[int] = set()
         self._roots: dict[int, _Root] = {}
         self._made_here: dict[int, Tensor] = {}
         self._updates: dict[int, tuple[Value, Value]] = {}
@@ -131,9 +134,10 @@ class _Recording(Recorder):
                 tensor = twin
             self.arguments.append(tensor)
             self.inputs.append(self._root(tensor, name, varying=True))
-        # Known beforehand, so that `detach` of a parameter that was not used before still leads back to it.
-        self._outside = {id(t): (name, t, is_state) for name, t, is_state in named_tensors(function)}
-        self._outside[id(default_generator.state)] = ("random_state", default_generator.state, True)
+        outside = [*named_tensors(function), ("random_state", default_generator.state, True)]
+        self._outside = {id(t): (name, t, is_state) for name, t, is_state in outside}
+        # A tensor made from a parameter's array leads back to the parameter, also before that was used.
+        self._outside_arrays = {id(t.data): t for _, t, _ in reversed(outside)}
 
     # What the recorder hears
 
@@ -175,7 +179,7 @@ class _Recording(Recorder):
 
     def value_read(self, tensor: Tensor) -> None:
         value, _ = self._look_up(tensor)
-        use = _use()
+        use = use_of_values()
         problem = RecordingError(
             "graph.value-read", use=use, value=str(value), spec=value.spec, origin=self._origin(value)
         )
@@ -200,8 +204,15 @@ class _Recording(Recorder):
         known = self._known.get(id(tensor))
         if known is not None and known.array is tensor.data:
             return known.value, known.detached
+        if known is None and id(tensor) not in self._made_here:
+            return self._capture(tensor), False
         found = self._arrays.get(id(tensor.data))
+        if found is None and known is None and id(tensor.data) in self._outside_arrays:
+            self._look_up(self._outside_arrays[id(tensor.data)])
+            found = self._arrays.get(id(tensor.data))
         if found is not None:
+            if id(tensor.data) in self._shared:
+                raise RecordingError("graph.shared-array", value=str(found[1]), spec=found[1].spec)
             self._bind(tensor, tensor.data, found[1], detached=True)
             return found[1], True
         if known is not None:
@@ -218,11 +229,15 @@ class _Recording(Recorder):
         return value
 
     def _root(self, tensor: Tensor, name: str, varying: bool) -> Value:
-        original = tensor.data
-        tensor.data = view = original.view()
-        value = self._new_value(view, self._unique(name))
-        self._roots[id(tensor)] = _Root(tensor, value, original, view, _checksum(view))
-        self._bind(tensor, view, value)
+        array = tensor.data
+        value = self._new_value(array, self._unique(name))
+        known = self._arrays.get(id(array))
+        if known is not None:
+            if all(root.value is not known[1] for root in self._roots.values()):
+                raise RecordingError("graph.replaced", value=str(value), spec=value.spec)
+            self._shared.add(id(array))
+        self._roots[id(tensor)] = _Root(tensor, value, array, _checksum(array))
+        self._bind(tensor, array, value)
         if varying:
             self._varying.add(value.id)
         return value
@@ -273,8 +288,8 @@ class _Recording(Recorder):
         self._bind(target, array, value)
 
     def _become_state(self, target: Tensor) -> bool:
-        """A tensor that is assigned to is state, also one made here, as an optimizer makes its averages at the first step; but not
-        the result of an operation, which would have to be computed before it can be state."""
+        """A tensor that is assigned to is state, also one made here, as an optimizer makes its averages at the first
+        step; but not the result of an operation, which would have to be computed before it can be state."""
         value = self._known[id(target)].value
         before = next((c for c in self.captured if c.value is value), None)
         if before is None:
@@ -283,7 +298,7 @@ class _Recording(Recorder):
             )
             self._assigned_results[id(target)] = (weakref.ref(target), problem)
             return False
-        self._roots[id(target)] = _Root(target, value, target.data, target.data, _checksum(target.data))
+        self._roots[id(target)] = _Root(target, value, target.data, _checksum(target.data))
         self._lazy[id(target)] = _Lazy(weakref.ref(target), before)
         return True
 
@@ -312,12 +327,6 @@ class _Recording(Recorder):
             value, _ = self._look_up(positive(tensor))
         return value
 
-    def restore(self) -> None:
-        """Give tensors from outside their own array objects back."""
-        for root in self._roots.values():
-            if root.tensor.data is root.view:
-                root.tensor.data = root.original
-
     def finished(self, outputs: Any) -> Graph:
         """The graph, once nothing was changed that it does not know of."""
         self._check_untouched()
@@ -335,10 +344,9 @@ class _Recording(Recorder):
 
     def _check_untouched(self) -> None:
         for root in self._roots.values():
-            known = self._known[id(root.tensor)]
-            if root.tensor.data is not root.original and root.tensor.data is not known.array:
+            if root.tensor.data is not self._known[id(root.tensor)].array:
                 raise RecordingError("graph.replaced", value=str(root.value), spec=root.value.spec)
-            if _checksum(root.original) != root.checksum:
+            if _checksum(root.array) != root.checksum:
                 raise RecordingError("graph.mutated", value=str(root.value), spec=root.value.spec)
 
     def _settle_lazy(self) -> None:
@@ -367,31 +375,4 @@ def _copy_of(tensor: Tensor) -> Tensor:
 
 
 def _checksum(array: Array) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
-
-
-_USES = {
-    "__bool__": "if, while, and, or, bool()",
-    "numpy": "numpy()",
-    "item": "item(), float(), int()",
-    "tolist": "tolist()",
-    "__array__": "numpy.asarray()",
-    "_split": "x[mask]",
-    "one_hot": "one_hot() without num_classes",
-    "_plain": "Tensor([...]) of Tensors",
-    "to_array": "Tensor(tensor, dtype)",
-    "tensor": "tensor(tensor)",
-    "asarray": "asarray(tensor, copy=True)",
-    "fold": "fold(tensor, number)",
-    "get_state": "generator.get_state()",
-    "__deepcopy__": "copy.deepcopy()",
-    "__reduce__": "copy.copy(), pickle",
-}
-
-
-def _use() -> str:
-    frame = inspect.currentframe()
-    for _ in range(3):  # this function, value_read, Tensor._read
-        frame = frame.f_back if frame is not None else None
-    name = frame.f_code.co_name if frame is not None else "?"
-    return _USES.get(name, f"{name}()")
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

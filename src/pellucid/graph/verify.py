@@ -1,10 +1,10 @@
-"""A graph comes in, and an error leaves if it breaks a rule: every value is defined once and before it is used, every operation is in the
-registry, and each result has the shape and dtype that its operation's rule gives. Recording, binding, loading and every pass call it.
+"""A graph comes in, and an error leaves if it breaks a rule: every value is defined once and before it is used, every
+operation is in the registry, and each result has the shape and dtype that its operation's rule gives. Recording,
+binding, loading and every pass call it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pellucid.core.op import REGISTRY
@@ -81,7 +81,7 @@ def _check_instruction(instruction: Instruction, defined: dict[int, Value]) -> N
             raise GraphError("graph.input-type", type=type(x).__name__, line=line)
     if any(not 0 <= position < len(instruction.inputs) for position in instruction.stopped):
         raise GraphError("graph.stopped", positions=instruction.stopped, line=line)
-    if not isinstance(instruction.attrs, Mapping) or not set(instruction.attrs) <= set(op.attrs):
+    if not set(instruction.attrs) <= set(op.attrs):
         raise GraphError("graph.attributes", given=_words(instruction.attrs), expected=_words(op.attrs), line=line)
     specs = [x.spec if isinstance(x, Value) else spec_of(x) for x in instruction.inputs]
     try:

@@ -5,6 +5,7 @@ from pellucid.train.checks import Finding, examine
 from pellucid.train.choose import LOSSES, OPTIMIZERS, SCHEDULES, make_loss, make_optimizer, make_schedule
 from pellucid.train.dependence import Dependence, label_dependence
 from pellucid.train.evaluate import evaluate, predict
+from pellucid.train.files import load, load_weights, save
 from pellucid.train.fit import fit
 from pellucid.train.history import History
 from pellucid.train.metrics import (
@@ -48,6 +49,8 @@ __all__ = [
     "f1",
     "fit",
     "label_dependence",
+    "load",
+    "load_weights",
     "mae",
     "make_loss",
     "make_optimizer",
@@ -59,5 +62,6 @@ __all__ = [
     "r2",
     "recall",
     "rmse",
+    "save",
     "top_k_accuracy",
 ]

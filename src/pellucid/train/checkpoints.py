@@ -13,8 +13,6 @@ import hashlib
 import json
 import math
 import os
-import struct
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +23,7 @@ from pellucid._typing import Array
 from pellucid.core.rng import default_generator
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import DataError, FileFormatError
+from pellucid.train.container import read, write
 from pellucid.train.history import History
 from pellucid.train.run import Run, copied_weights, set_weights
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 FILE_NAME = "checkpoint.safetensors"
 FORMAT = "pellucid-checkpoint-1"
 EVERY_S = 1.0
-_LARGEST_HEADER = 100_000_000
 
 
 class Checkpoint:
@@ -79,7 +77,8 @@ class Checkpoint:
             if best is None
             else {"value": best.value, "epoch": best.epoch, "weights": pack(best.weights, "best", arrays)},
         }
-        write_atomically(self.path, _as_bytes(document, arrays))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write(self.path, arrays, json.dumps(document))
         self._saved_at = time.monotonic()
 
     def load(self) -> bool:
@@ -92,8 +91,9 @@ class Checkpoint:
         if not self.path.exists():
             return False
         document, arrays = _read(self.path)
+        identity = document.get("identity")
         for name, here in self._identity.items():
-            saved = document["identity"].get(name)
+            saved = identity.get(name) if isinstance(identity, dict) else None
             if saved != json.loads(json.dumps(here)):
                 raise DataError("train.resume-differs", path=self.path.name, name=name, saved=saved, here=here)
         run = self.run
@@ -187,50 +187,13 @@ def unpack(value: Any, arrays: dict[str, Array]) -> Any:
     return {k: unpack(v, arrays) for k, v in value.items()}
 
 
-def _as_bytes(document: dict[str, Any], arrays: dict[str, Array]) -> bytes:
-    from safetensors.numpy import save
-
-    content: bytes = save(arrays, metadata={"pellucid": json.dumps(document)})
-    return content
-
-
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The document and the arrays of a checkpoint; every size is bounded by the file's before anything is read into
-    memory."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    raw = path.read_bytes()
-    size = struct.unpack("<Q", raw[:8])[0] if len(raw) >= 8 else -1
-    if not 0 < size <= min(len(raw) - 8, _LARGEST_HEADER):
-        raise FileFormatError("train.checkpoint-file", path=path.name, problem="header")
+    """The document and the arrays of a checkpoint."""
+    arrays, metadata = read(path)
     try:
-        arrays = {name: np.array(array) for name, array in load(raw).items()}
-        document = json.loads(json.loads(raw[8 : 8 + size])["__metadata__"]["pellucid"])
-    except (SafetensorError, ValueError, KeyError, TypeError) as problem:
-        raise FileFormatError("train.checkpoint-file", path=path.name, problem=str(problem) or repr(problem)) from None
+        document = json.loads(metadata["pellucid"])
+    except (KeyError, ValueError, RecursionError):
+        document = None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise FileFormatError("train.checkpoint-file", path=path.name, problem=f"format ≠ {FORMAT}")
     return document, arrays
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that at every moment either the old or the new one is there, whole: temporary file, fsync,
-    rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -186,15 +186,12 @@ def _reached(model: Module, value: Any) -> Iterator[Finding]:
 
 
 def initialisation_findings(model: Module) -> Iterator[Finding]:
-    """All-zero weights: with them hidden units never become different, or no gradient passes at all."""
-    from pellucid import nn
+    """Weights from which a network cannot learn, such as zeros: no gradient passes, or hidden units never differ."""
+    from pellucid.nn import check_initialization
 
-    check_initialization = getattr(nn, "check_initialization", None)
-    if check_initialization is not None:
-        try:
-            check_initialization(model)
-        except PellucidError as problem:
-            yield Finding("error", problem.key, problem.facts, type(problem), problem)
+    for found in check_initialization(model):
+        problem = found.error()
+        yield Finding("error", problem.key, problem.facts, type(problem), problem)
 
 
 def optimizer_findings(model: Module, loss: Any, optimizer: Any) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pellucid._text import text
 from pellucid.core.check import closest, shown
 from pellucid.errors import ArgumentError, ArgumentTypeError
 
@@ -54,7 +55,11 @@ def _named(kind: str, name: str, table: Iterable[str]) -> str:
     names = list(table)
     if plain not in names:
         raise ArgumentError(
-            "train.unknown-name", kind=kind, name=repr(name), names=", ".join(names), suggestion=closest(plain, names)
+            "train.unknown-name",
+            kind=text(f"train.kind-{kind}"),
+            name=repr(name),
+            names=", ".join(names),
+            suggestion=closest(plain, names),
         )
     return plain
 

@@ -1,7 +1,9 @@
-"""Named arrays and a text go into a safetensors file and come out of one. `files.py` keeps models in it; checkpoints may.
+"""Named arrays and a text go into a safetensors file and come out of one. `files.py` keeps models in it; checkpoints
+may.
 
-Reading trusts nothing: every size is checked against the file's own before memory is taken, the arrays must fill the file without
-gap or overlap, and a file of another kind is refused by its name. Writing puts the whole file in place at once or not at all.
+Reading trusts nothing: every size is checked against the file's own before memory is taken, the arrays must fill the
+file without gap or overlap, and a file of another kind is refused by its name. Writing puts the whole file in place at
+once or not at all.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ def write(path: Path, arrays: dict[str, Array], document: str) -> None:
     """
     from safetensors.numpy import save
 
-    # safetensors does not copy what is not laid out in rows, and keeps the order of metadata only where there is one entry.
+    # safetensors does not copy what is not laid out in rows, and keeps the order of metadata only where there is one
+    # entry.
     rows = {name: np.array(array, order="C", copy=None) for name, array in arrays.items()}
     write_atomically(path, save(rows, metadata={"pellucid": document}))
 

@@ -92,9 +92,14 @@ def label_dependence(x: Any, y: Any = None, seed: int = 0) -> Dependence:
         name: float((s[0] - s[1:].mean()) / max(float(s[1:].std(ddof=1)), 1e-12)) for name, s in scores.items()
     }
     learner = max(deviations, key=lambda name: deviations[name])
-    z, best = deviations[learner], scores[learner]
+    z = deviations[learner]
     verdict: Verdict = "dependent" if z >= _CLEAR else "unclear" if z >= _FAINT else "independent"
-    return Dependence(verdict, float(best[0]), tuple(float(s) for s in best[1:]), z, learner, len(rows))
+    if verdict == "independent":
+        # Neither found anything; the better of the two says so more plainly.
+        learner = max(scores, key=lambda name: float(scores[name][0]))
+    best = scores[learner]
+    permuted = tuple(float(s) for s in best[1:])
+    return Dependence(verdict, float(best[0]), permuted, deviations[learner], learner, len(rows))
 
 
 def _inputs(x: Array, random: np.random.Generator) -> Array:

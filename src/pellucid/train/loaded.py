@@ -1,17 +1,15 @@
-"""What `load` returns: a network that computes by the graph of its file. Users call it as they would call the network that was saved, train it
-further, or hand it raw inputs with `predict`.
+"""What `load` returns: a network that computes by the graph of its file. Users call it as they would call the network
+that was saved, train it further, or hand it raw inputs with `predict`.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
 from pellucid._text import text
 from pellucid._typing import Array
 from pellucid.core.tensor import Tensor, as_tensor, wrap
-from pellucid.errors import DTypeError
+from pellucid.errors import DTypeError, FileFormatError
 from pellucid.graph import Graph, Value, bind, replay
 from pellucid.graph.batch import is_symbolic, rows_of
 from pellucid.graph.text import scope_text
@@ -45,8 +43,8 @@ class FileInfo(NamedTuple):
 
 
 class LoadedModel(Module):
-    """A network from a file. It computes what the saved network computed in eval mode, by the graph in the file, with gradients; `train()` does not
-    bring back what only training does, such as dropout.
+    """A network from a file. It computes what the saved network computed in eval mode, by the graph in the file, with
+    gradients; `train()` does not bring back what only training does, such as dropout.
 
     Its parameters and buffers have the names they had, so that `state_dict` fits the original class.
 
@@ -120,12 +118,8 @@ class LoadedModel(Module):
             array (rows, ...)
         """
         if self._preprocessing is not None:
-            x = self._preprocessing.transform(x if hasattr(x, "x") else self._in_floats(x))
+            x = self._preprocessing.transform(x)
         return predict(self, x, batch_size=batch_size)
-
-    def _in_floats(self, x: Any) -> Array:
-        array = as_tensor(x).data
-        return array if array.dtype.kind == "f" else array.astype(np.float64)
 
     def _bound_to(self, tensors: list[Tensor]) -> Graph:
         graph = self._graph
@@ -141,7 +135,8 @@ class LoadedModel(Module):
 
     def __repr__(self) -> str:
         given = ", ".join(f"{v.name} {v.spec}" for v in self._graph.inputs)
-        return f"LoadedModel({self._info.name!r}: {given} -> {_outputs(self._graph)}, {self.num_parameters():,} parameters)"
+        parameters = f"{self.num_parameters():,} parameters"
+        return f"LoadedModel({self._info.name!r}: {given} -> {_outputs(self._graph)}, {parameters})"
 
     def summary(self) -> str:
         """The model in a few lines: file, inputs, preprocessing, each layer with its operations, outputs, classes."""
@@ -184,17 +179,23 @@ def _place(root: Module, part: Part) -> None:
         inner = vars(module).get(step)
         if not isinstance(inner, Module):
             inner = Module()
-            _claim(module, step, "module")
+            _claim(module, step, "module", part.name)
             module.add_module(step, inner)
         module = inner
     if isinstance(part.tensor, Parameter):
-        _claim(module, name, "parameter")
+        _claim(module, name, "parameter", part.name)
         module.register_parameter(name, part.tensor)
     else:
-        _claim(module, name, "buffer")
+        _claim(module, name, "buffer", part.name)
         module.register_buffer(name, part.tensor)
 
 
-def _claim(module: Module, name: str, kind: Any) -> None:
-    """Let a part have a name that is a method here and was none in the network that was saved."""
-    module._kinds.setdefault(name, kind)
+def _claim(module: Module, name: str, kind: Any, full_name: str) -> None:
+    """Let a part have a name that is a method here and was none in the network that was saved.
+
+    Raises
+        FileFormatError: something else stands there, as it would in any module.
+    """
+    if name in vars(module) or hasattr(Module, name):
+        raise FileFormatError("files.part-place", name=full_name, taken=name)
+    module._kinds[name] = kind

@@ -27,7 +27,7 @@ from pellucid.train.callbacks import Callback, listens_to_batches
 from pellucid.train.evaluate import measured, output_of, with_thresholds
 from pellucid.train.interrupt import on_interrupt
 from pellucid.train.metrics import Metric
-from pellucid.train.nonfinite import Before, explain_non_finite
+from pellucid.train.nonfinite import Before, check_weights, explain_non_finite
 from pellucid.train.progress import Progress
 from pellucid.train.run import Run
 
@@ -171,6 +171,7 @@ def _epoch(
         progress.batch(run)
         if run.stopping is not None and run.batch < run.num_batches:
             return
+    check_weights(run)
     record = {"loss": total if summed else total / seen}
     if metrics:
         y_all = np.concatenate([y for _, y in collected])

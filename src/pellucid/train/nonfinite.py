@@ -114,17 +114,9 @@ def explain_non_finite(run: Run, criterion: Any, before: Before, weights: Array 
                 column=", ".join(map(str, index[1:])) or "0",
                 **place,
             )
-    for name, parameter in run.model.named_parameters():
-        if not _finite(parameter):
-            bad = ~np.isfinite(parameter.data)
-            return NonFiniteError(
-                "train.non-finite-parameter",
-                name=name,
-                count=int(bad.sum()),
-                total=bad.size,
-                course=_course(run),
-                **place,
-            )
+    broken = _broken_parameter(run)
+    if broken is not None:
+        return NonFiniteError("train.non-finite-parameter", course=_course(run), **broken, **place)
     watch = _Watch()
     outside, state.recorder = state.recorder, watch
     try:
@@ -150,6 +142,33 @@ def explain_non_finite(run: Run, criterion: Any, before: Before, weights: Array 
         course=_course(run),
         **place,
     )
+
+
+def check_weights(run: Run) -> None:
+    """Raise if an update left a weight that is not finite: a finite loss can have a gradient that is not, and the last
+    one of a run would go unnoticed.
+
+    Raises
+        NonFiniteError: it names the parameter.
+    """
+    broken = _broken_parameter(run)
+    if broken is not None:
+        raise NonFiniteError(
+            "train.non-finite-update",
+            loss=_number(run.loss_value),
+            epoch=run.epoch + 1,
+            course=_course(run),
+            **broken,
+        )
+
+
+def _broken_parameter(run: Run) -> dict[str, Any] | None:
+    """The first parameter that is not finite, and how much of it."""
+    for name, parameter in run.model.named_parameters():
+        if not _finite(parameter):
+            bad = ~np.isfinite(parameter.data)
+            return {"name": name, "count": int(bad.sum()), "total": bad.size}
+    return None
 
 
 def _where(scopes: tuple[str, ...]) -> str:

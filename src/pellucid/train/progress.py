@@ -98,7 +98,7 @@ class _Lines:
         if left > 0 and run.samples and run.stopping is None:
             parts.append(text("train.line-left", time=duration(elapsed / run.samples * left)))
         else:
-            parts.append(text("train.line-took", time=duration(elapsed)))
+            parts.append(text("train.line-took", time=f"{elapsed:.1f} s" if elapsed < 10 else duration(elapsed)))
         return "  ".join(parts)
 
     def last(self, run: Run) -> str:

@@ -10,8 +10,6 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pellucid._typing import Array
 from pellucid.errors import ArgumentError, MissingKeyError
 from pellucid.train.history import History
@@ -91,12 +89,12 @@ class Best:
 
 def copied_weights(model: Module) -> dict[str, Array]:
     """Copies of all parameters and buffers by name."""
-    return {name: np.array(value.data) for name, value in model.state_dict().items()}
+    return {name: value.data for name, value in model.state_dict().items()}
 
 
 def set_weights(model: Module, weights: dict[str, Array]) -> None:
-    """Give the model the arrays of `copied_weights` back; copies, so that they can be given again."""
-    model.load_state_dict({name: value.copy() for name, value in weights.items()})
+    """Give the model the arrays of `copied_weights` back; it copies them, so that they can be given again."""
+    model.load_state_dict(weights)
 
 
 @dataclass
