@@ -31,8 +31,8 @@ print("a1 =", a1.tolist())
 print("z2 =", z2.tolist())
 print(f"p  = {p.item():.15f}")
 
-# Six weights and two biases in the hidden layer, two weights and one bias at the output. A multiply-accumulate (MAC) is one
-# weight used once, so there are as many of them as weights.
+# Six weights and two biases in the hidden layer, two weights and one bias at the output. A multiply-accumulate (MAC)
+# is one weight used once, so there are as many of them as weights.
 num_parameters = sum(t.size for t in parameters.values())
 num_macs = W1.size + W2.size
 print(f"{num_parameters} parameters, {num_macs} multiply-accumulates")

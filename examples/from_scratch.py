@@ -1,8 +1,10 @@
 """A neuron, a layer of neurons and a network of layers, with backpropagation written out by hand.
 
-Nothing comes in; the network learns XOR and the line y = x, and its gradients are compared with the library's. Only NumPy
-computes here; pellucid appears once, as the judge. Run it with `python examples/from_scratch.py`.
+Nothing comes in; the network learns XOR and the line y = x, and its gradients are compared with the library's. Only
+NumPy computes here; pellucid appears once, as the judge. Run it with `python examples/from_scratch.py`.
 """
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -54,12 +56,12 @@ class Layer:
 
 
 class Network:
-    """Layers one after another. Hidden neurons use tanh; those of the last layer are linear, free to give any number."""
+    """Layers one after another. Hidden neurons use tanh; those of the last layer are linear, so any number may come."""
 
     def __init__(self, sizes: list[int], seed: int = 0) -> None:
         self.rng = np.random.default_rng(seed)
         last = len(sizes) - 2
-        self.layers = [Layer(m, n, self.rng, linear=i == last) for i, (m, n) in enumerate(zip(sizes, sizes[1:]))]
+        self.layers = [Layer(m, n, self.rng, linear=i == last) for i, (m, n) in enumerate(pairwise(sizes))]
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         for layer in self.layers:
@@ -75,7 +77,7 @@ class Network:
             gradient = layer.backward(gradient)
         return float((error**2).mean())
 
-    def train(self, x: np.ndarray, y: np.ndarray, epochs: int = 1000, lr: float = 0.3, batch_size: int = 32) -> float:
+    def train(self, x: np.ndarray, y: np.ndarray, epochs: int = 500, lr: float = 0.2, batch_size: int = 32) -> float:
         """Mini-batch gradient descent, in a new order every epoch; returns the last epoch's loss."""
         for _ in range(epochs):
             order = self.rng.permutation(len(x))
@@ -115,7 +117,8 @@ def largest_gradient_error(num_outputs: int, seed: int = 0) -> float:
 
 if __name__ == "__main__":
     for num_outputs in (1, 2, 10):
-        print(f"{num_outputs:2} outputs: gradients by hand and by the library differ by {largest_gradient_error(num_outputs):.0e}")
+        error = largest_gradient_error(num_outputs)
+        print(f"{num_outputs:2} outputs: gradients by hand and by the library differ by {error:.0e}")
 
     # XOR: 1 where exactly one input is 1. No single neuron can do it; two layers can.
     corners = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])

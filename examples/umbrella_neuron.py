@@ -1,6 +1,7 @@
 """One neuron decides about an umbrella, and shows why a silent ReLU cannot learn.
 
-Nothing comes in; the neuron's arithmetic and its gradients are printed. Run it with `python examples/umbrella_neuron.py`.
+Nothing comes in; the neuron's arithmetic and its gradients are printed.
+Run it with `python examples/umbrella_neuron.py`.
 """
 
 import pellucid as pl

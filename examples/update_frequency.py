@@ -12,7 +12,10 @@ def updates(rows: int, batch_size: int) -> int:
     return len(pl.data.Loader(pl.zeros((rows, 1)), batch_size=batch_size))
 
 
-counts = {(rows, size): updates(rows, size) for rows, size in [(10_000, 100), (1000, 1), (1000, 32), (1000, 100), (1000, 1000)]}
+counts = {
+    (rows, size): updates(rows, size)
+    for rows, size in [(10_000, 100), (1000, 1), (1000, 32), (1000, 100), (1000, 1000)]
+}
 for (rows, size), count in counts.items():
     print(f"{rows:6} samples in batches of {size:4}: {count:4} updates an epoch")
 

@@ -1,0 +1,134 @@
+"""What is about to be trained comes in; the lines that announce it, and the tables of `run.toml`, leave. Called by
+the train command."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from pellucid import nn
+from pellucid._text import text
+from pellucid.cli.network import num_parameters, sizes_of
+from pellucid.cli.output import fact
+from pellucid.cli.preparation import Parts
+from pellucid.cli.settings import SETTINGS
+from pellucid.cli.sources import checksum
+from pellucid.train import History, evaluate
+
+
+def announce(parts: Parts, model: nn.Module, settings: dict[str, Any]) -> None:
+    """What is about to be trained, on what, and how."""
+    rows = [0 if p is None else len(p) for p in (parts.train, parts.validation, parts.test)]
+    shape = parts.train.image_shape or parts.train.x.shape[1:]
+    kind = (
+        text("cli.classes", count=parts.task.num_classes)
+        if parts.task.num_classes is not None
+        else text("cli.outputs", count=parts.task.num_outputs)
+    )
+    size = " × ".join(map(str, shape))
+    numbers = text("cli.numbers", size=size)
+    counts = text("cli.parts", train=f"{rows[0]:,}", validation=f"{rows[1]:,}", test=f"{rows[2]:,}")
+    fact(
+        text("cli.label-data"), text("cli.data-line", name=parts.source.name, numbers=numbers, kind=kind, parts=counts)
+    )
+    count = num_parameters(model)
+    fact(
+        text("cli.label-network"),
+        text(
+            "cli.network-line",
+            sizes="-".join(map(str, sizes_of(model))),
+            activation=settings["activation"],
+            parameters=f"{count:,}",
+            size_bytes=f"{sum(p.nbytes for p in model.parameters()):,}",
+        ),
+    )
+    batch = settings["batch_size"]
+    fact(
+        text("cli.label-training"),
+        text(
+            "cli.training-line",
+            loss=parts.task.loss,
+            optimizer=settings["optimizer"],
+            lr=f"{settings['lr']:g}",
+            schedule=settings["schedule"],
+            epochs=settings["epochs"],
+            batch=text("cli.full-batch") if batch == "full" else batch,
+            seed=settings["seed"],
+        ),
+    )
+    extras = [
+        f"{s.name} {s.kind.show(settings[s.key])}"
+        for s in SETTINGS
+        if s.name in ("momentum", "weight-decay", "clip-norm", "patience", "dropout", "norm", "init", "scale")
+        and settings[s.key] != s.default
+    ]
+    if extras:
+        fact("", ", ".join(extras))
+
+
+def record(
+    word: str,
+    started: datetime,
+    command: Sequence[str],
+    parts: Parts,
+    model: nn.Module,
+    settings: dict[str, Any],
+    checks: bool,
+) -> dict[str, dict[str, Any]]:
+    """What `run.toml` says before the results: enough to repeat the run and to tell whether the data are the same."""
+    source, first = parts.source, parts.source.train
+    return {
+        "run": {
+            "started": started.isoformat(timespec="seconds"),
+            "command": " ".join(["pellucid", *command]) if command else None,
+            "pellucid": sys.modules["pellucid"].__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "platform": f"{platform.system()} {platform.machine()}",
+        },
+        "data": {
+            "name": source.name,
+            "given_as": word,
+            "description": first.description or None,
+            "x_shape": list(first.x.shape),
+            "x_dtype": first.x.dtype.name,
+            "num_classes": parts.task.num_classes,
+            "class_names": list(first.class_names) if first.class_names else None,
+            "train_rows": len(parts.train),
+            "validation_rows": 0 if parts.validation is None else len(parts.validation),
+            "test_rows": len(parts.test),
+            "sha256": checksum(source),
+        },
+        "settings": {s.key: _plain(s.kind.show(settings[s.key]), settings[s.key]) for s in SETTINGS},
+        "network": {
+            "sizes": sizes_of(model),
+            "parameters": num_parameters(model),
+            "weights_bytes": sum(p.nbytes for p in model.parameters()),
+            "checks": checks,
+        },
+    }
+
+
+def _plain(shown: str, value: Any) -> Any:
+    return shown if value is None else value
+
+
+def results_of(parts: Parts, model: nn.Module, history: History) -> dict[str, Any]:
+    """The measures of the test part, the last epoch's (or the restored one's) of the others, and how the run ended."""
+    measured = evaluate(model, parts.test, loss=parts.task.loss, metrics=list(parts.task.metrics))
+    results: dict[str, Any] = {f"test_{name}": float(value) for name, value in measured.items()}
+    if len(history):
+        last = history.record(history.restored_epoch if history.restored_epoch is not None else -1)
+        results |= {name: float(value) for name, value in last.items() if name not in ("lr", "time_s", "epoch")}
+    return results | {
+        "epochs": len(history),
+        "steps": history.steps,
+        "stopped_by": history.stopped_by,
+        "best_epoch": None if history.best_epoch is None else history.best_epoch + 1,
+        "restored_epoch": None if history.restored_epoch is None else history.restored_epoch + 1,
+    }

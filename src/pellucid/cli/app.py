@@ -1,0 +1,268 @@
+"""The words of a command line come in; an exit code leaves. Here the commands are put together, in the language in
+force, and what goes wrong is turned into lines and a code. `pellucid.cli.main` calls `run`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from pellucid._text import set_language, text
+from pellucid.cli.help import Command, Group, Option
+from pellucid.cli.output import refuse, say
+from pellucid.cli.settings import NETWORK, SETTINGS, Setting, gather
+from pellucid.core.check import closest
+from pellucid.errors import ArgumentError, ArgumentTypeError, PellucidError
+
+NAME = "pellucid"
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+def run(words: list[str]) -> int:
+    """Run a command line.
+
+    Returns
+        0 all went well, 2 what was given cannot be used, 130 Ctrl-C
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a character shall show a question mark, not an exception.
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        choose_language(words)
+        code = application().main(words, prog_name=NAME, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except PellucidError as error:
+        refuse(error)
+        return 2
+    except click.UsageError as problem:
+        refuse(usage_error(problem))
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        print(text("cli.stopped"), file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe has gone; nothing more can be said there, not even by Python as it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        set_language(None)
+
+
+def choose_language(words: list[str]) -> None:
+    """Follow `--lang` before anything is said, wherever it stands.
+
+    Raises
+        ArgumentError: a language that there is not.
+    """
+    given = None
+    for i, word in enumerate(words):
+        if word == "--lang" and i + 1 < len(words):
+            given = words[i + 1]
+        elif word.startswith("--lang="):
+            given = word.removeprefix("--lang=")
+    if given is None:
+        return
+    if given not in ("en", "zh"):
+        raise ArgumentError(
+            "cli.choice", name="--lang", value=given, options="en, zh", suggestion=closest(given, ["en", "zh"])
+        )
+    set_language(given)  # type: ignore[arg-type]
+
+
+def usage_error(problem: click.UsageError) -> PellucidError:
+    """click's complaint in our own words."""
+    command = problem.ctx.command_path if problem.ctx is not None else NAME
+    if isinstance(problem, click.NoSuchOption):
+        names = [o for p in problem.ctx.command.params for o in p.opts] if problem.ctx is not None else []
+        near = closest(problem.option_name, names)
+        return ArgumentTypeError("cli.no-option", command=command, option=problem.option_name, suggestion=near)
+    if isinstance(problem, click.MissingParameter) and problem.param is not None:
+        name = getattr(problem.param, "metavar", None) or str(problem.param.name).upper()
+        return ArgumentTypeError("cli.missing-argument", command=command, argument=name)
+    if isinstance(problem, click.BadOptionUsage):
+        return ArgumentTypeError("cli.option-value", command=command, option=problem.option_name)
+    return ArgumentTypeError("cli.usage", command=command, problem=problem.format_message())
+
+
+class _Application(Group):
+    """The group, which knows what to suggest for a command that is not there."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and name not in self.commands:
+            raise ArgumentError(
+                "cli.no-command", name=name, options=", ".join(self.commands), suggestion=closest(name, self.commands)
+            )
+        return super().resolve_command(ctx, args)
+
+
+def application() -> Group:
+    """The group with all its commands; built anew for each run, since its words depend on the language."""
+    group = _Application(
+        NAME,
+        invoke_without_command=True,
+        no_args_is_help=False,
+        callback=_bare,
+        params=[_language(), _version()],
+        context_settings=_CONTEXT,
+        add_help_option=True,
+    )
+    group.examples = (
+        "pellucid train digits --layers 16,16",
+        "pellucid evaluate runs/digits/model.safetensors digits",
+        "pellucid summary --layers 784,16,16,10",
+    )
+    for command in (_train(), _evaluate(), _predict(), _summary(), _data()):
+        group.add_command(command)
+    return group
+
+
+def _bare(**_: Any) -> None:
+    ctx = click.get_current_context()
+    if ctx.invoked_subcommand is None:
+        say(ctx.get_help())
+
+
+def _language() -> Option:
+    return _option("lang", "other", metavar="en|zh", expose_value=False)
+
+
+def _version() -> Option:
+    def show(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+        if value and not ctx.resilient_parsing:
+            say(f"{NAME} {sys.modules['pellucid'].__version__}")
+            ctx.exit()
+
+    return _option("version", "other", is_flag=True, expose_value=False, is_eager=True, callback=show)
+
+
+def _option(name: str, group: str, *flags: str, shown: str = "", **settings: Any) -> Option:
+    return Option(list(flags) or [f"--{name}"], group=group, shown=shown, help=text(f"cli.opt-{name}"), **settings)
+
+
+def _setting(setting: Setting) -> Option:
+    """The flag of a setting. Its text is read by `gather`, so that flags and files are read alike."""
+    shown = setting.kind.show(setting.default)
+    return _option(setting.name, setting.group, metavar=setting.kind.metavar, shown=shown, type=click.STRING)
+
+
+def _command(
+    name: str, callback: Callable[..., int | None], params: list[click.Parameter], examples: tuple[str, ...]
+) -> Command:
+    return Command(
+        name, key=name, callback=callback, params=[*params, _language()], examples=examples, context_settings=_CONTEXT
+    )
+
+
+def _argument(name: str, required: bool = True) -> click.Argument:
+    return click.Argument([name], metavar=name.upper(), required=required, type=click.STRING)
+
+
+def _train() -> Command:
+    def callback(data: str, config: str | None, out: str | None, checks: bool, quiet: bool, **flags: Any) -> int:
+        from pellucid.cli.training import train
+
+        settings = gather(flags, config)
+        return train(data, settings, out=out, checks=checks, quiet=quiet, command=typed())
+
+    return _command(
+        "train",
+        callback,
+        [
+            _argument("data"),
+            *map(_setting, SETTINGS),
+            _option("config", "run", metavar="FILE"),
+            _option("out", "run", metavar="FOLDER", shown="runs/DATA"),
+            _option("checks", "run", "--checks/--no-checks", default=True, shown="--checks"),
+            _option("quiet", "run", "-q", "--quiet", is_flag=True),
+        ],
+        (
+            "pellucid train digits --layers 16,16",
+            "pellucid train two-moons --layers 8 --activation tanh --optimizer sgd --momentum 0.9",
+            "pellucid train fashion-mnist --layers 128 --epochs 10 --out runs/fashion",
+            "pellucid train table.npz --scale standardize --patience 10",
+            "pellucid train digits --config runs/digits/run.toml --seed 1",
+        ),
+    )
+
+
+def typed() -> list[str]:
+    """The words of this command line, for the record."""
+    ctx = click.get_current_context()
+    words: list[str] = []
+    for parameter in ctx.command.params:
+        name = str(parameter.name)
+        value = ctx.params.get(name)
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        if isinstance(parameter, click.Argument):
+            words.append(str(value))
+        elif isinstance(value, bool):
+            words.append(parameter.opts[-1] if value else parameter.secondary_opts[0])
+        else:
+            words += [parameter.opts[-1], str(value)]
+    return [ctx.command.name or "", *words]
+
+
+def _evaluate() -> Command:
+    setting = next(s for s in SETTINGS if s.name == "metrics")
+
+    def callback(model: str, data: str, metrics: str | None) -> int:
+        from pellucid.cli.using import evaluate_model
+
+        return evaluate_model(model, data, setting.kind.read("--metrics", metrics))
+
+    return _command(
+        "evaluate",
+        callback,
+        [_argument("model"), _argument("data"), _setting(setting)],
+        ("pellucid evaluate runs/digits/model.safetensors digits",),
+    )
+
+
+def _predict() -> Command:
+    def callback(model: str, input: str, out: str | None) -> int:
+        from pellucid.cli.using import predict_rows
+
+        return predict_rows(model, input, out)
+
+    return _command(
+        "predict",
+        callback,
+        [_argument("model"), _argument("input"), _option("predictions", "other", "--out", metavar="FILE")],
+        (
+            "pellucid predict runs/digits/model.safetensors digits",
+            "pellucid predict runs/table/model.safetensors new.csv --out answers.csv",
+        ),
+    )
+
+
+def _summary() -> Command:
+    def callback(model: str | None, **flags: Any) -> int:
+        from pellucid.cli.summary import summarise
+
+        return summarise(model, flags)
+
+    return _command(
+        "summary",
+        callback,
+        [_argument("model", required=False), *map(_setting, NETWORK)],
+        ("pellucid summary runs/digits/model.safetensors", "pellucid summary --layers 784,16,16,10"),
+    )
+
+
+def _data() -> Command:
+    def callback() -> int:
+        from pellucid.cli.using import list_data
+
+        return list_data()
+
+    return _command("data", callback, [], ("pellucid data",))

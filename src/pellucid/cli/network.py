@@ -1,0 +1,76 @@
+"""Sizes and names come in, as flags and configuration files hold them; a Sequential network leaves. Called by `train`
+and `summary`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pellucid import nn
+from pellucid._typing import Shape
+from pellucid.cli.settings import ACTIVATIONS, INITS, NORMS
+from pellucid.core.context import default_dtype, set_default_dtype
+from pellucid.nn import init as initialise
+
+PROBABILITIES = {"bce": "Sigmoid", "nll": "LogSoftmax"}
+"""What a network must end in so that its outputs are what the loss takes."""
+
+
+def build(
+    row_shape: Shape,
+    layers: Sequence[int],
+    num_outputs: int,
+    *,
+    activation: str = "relu",
+    norm: str = "none",
+    dropout: float = 0.0,
+    init: str = "auto",
+    dtype: str = "float32",
+    loss: str = "cross_entropy",
+) -> nn.Sequential:
+    """A fully connected network: for each hidden size a linear layer, normalisation, activation and dropout, then the
+    output layer.
+
+    Parameters
+        row_shape : shape of one input; more than one axis is flattened first
+        layers : neurons of each hidden layer; none makes a linear model
+        num_outputs : neurons of the output layer
+        activation, norm, init : names of `ACTIVATIONS`, `NORMS` and `INITS`
+        dropout : share of activations that are switched off while training, in [0, 1)
+        dtype : "float32" or "float64"
+        loss : "bce" ends the network in a sigmoid and "nll" in a log-softmax, which these losses take; others take
+            plain outputs
+    """
+    rule: Any = initialise.zeros_ if init == "zeros" else INITS[init]
+    before = default_dtype()
+    set_default_dtype(dtype)
+    try:
+        parts: list[nn.Module] = [] if len(row_shape) == 1 else [nn.Flatten()]
+        width = math.prod(row_shape)
+        for size in layers:
+            parts.append(nn.Linear(width, size, init=rule))
+            if (norm_name := NORMS[norm]) is not None:
+                parts.append(getattr(nn, norm_name)(size))
+            parts.append(getattr(nn, ACTIVATIONS[activation])())
+            if dropout:
+                parts.append(nn.Dropout(dropout))
+            width = size
+        parts.append(nn.Linear(width, num_outputs, init=rule))
+        if loss in PROBABILITIES:
+            ends: dict[str, Any] = {"Sigmoid": nn.Sigmoid, "LogSoftmax": lambda: nn.LogSoftmax(axis=1)}
+            parts.append(ends[PROBABILITIES[loss]]())
+        return nn.Sequential(*parts)
+    finally:
+        set_default_dtype(before)
+
+
+def sizes_of(model: nn.Module) -> list[int]:
+    """The number of inputs, then the neurons of each linear layer: [64, 16, 16, 10]."""
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    return [linear[0].in_features, *(layer.out_features for layer in linear)] if linear else []
+
+
+def num_parameters(model: nn.Module) -> int:
+    """Trainable numbers."""
+    return sum(p.size for p in model.parameters())

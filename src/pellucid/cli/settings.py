@@ -1,0 +1,210 @@
+"""The hyper-parameters as one table, and the three places they come from: flags, a TOML file, defaults. A checked
+`dict` of every setting in force leaves. The help, the flags, the configuration file and `run.toml` all read this
+table.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pellucid.cli.values import BatchSize, Choice, Kind, Names, Number, Sizes, Whole
+from pellucid.core.check import Integer, Real, closest, shown
+from pellucid.errors import ArgumentError, ArgumentTypeError, FileFormatError, MissingFileError
+from pellucid.train.choose import OPTIMIZERS, SCHEDULES
+from pellucid.train.metrics import METRICS
+
+ACTIVATIONS = {
+    "relu": "ReLU",
+    "tanh": "Tanh",
+    "sigmoid": "Sigmoid",
+    "leaky_relu": "LeakyReLU",
+    "elu": "ELU",
+    "selu": "SELU",
+    "celu": "CELU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "mish": "Mish",
+    "softplus": "Softplus",
+    "softsign": "Softsign",
+    "relu6": "ReLU6",
+    "prelu": "PReLU",
+    "rrelu": "RReLU",
+    "hardtanh": "Hardtanh",
+    "hardsigmoid": "Hardsigmoid",
+    "hardswish": "Hardswish",
+    "hardshrink": "Hardshrink",
+    "softshrink": "Softshrink",
+    "tanhshrink": "Tanhshrink",
+    "log_sigmoid": "LogSigmoid",
+    "identity": "Identity",
+}
+"""The activation layer that a name stands for."""
+
+NORMS = {"none": None, "batch": "BatchNorm1d", "layer": "LayerNorm", "rms": "RMSNorm"}
+"""The normalisation layer that a name stands for."""
+
+INITS = {
+    "auto": None,
+    "he_uniform": "he uniform",
+    "he_normal": "he normal",
+    "xavier_uniform": "xavier uniform",
+    "xavier_normal": "xavier normal",
+    "lecun_uniform": "lecun uniform",
+    "lecun_normal": "lecun normal",
+    "orthogonal": "orthogonal",
+    "torch": "torch",
+    "zeros": "zeros",
+}
+"""How the weights of the linear layers start, as `nn.Linear` calls it; "auto" goes by the activation that follows."""
+
+LOSSES = (
+    "auto",
+    "cross_entropy",
+    "nll",
+    "multi_margin",
+    "bce",
+    "bce_with_logits",
+    "mse",
+    "mae",
+    "smooth_l1",
+    "huber",
+    "poisson_nll",
+)
+
+SCALES = ("none", "standardize", "minmax")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One hyper-parameter: its name as a flag and a key, the kind of its value, its default, the group it is in."""
+
+    name: str
+    kind: Kind
+    default: Any
+    group: str
+
+    @property
+    def key(self) -> str:
+        """The name in `run.toml` and in Python."""
+        return self.name.replace("-", "_")
+
+
+SETTINGS = (
+    Setting("layers", Sizes(), [64, 32], "network"),
+    Setting("activation", Choice(tuple(ACTIVATIONS)), "relu", "network"),
+    Setting("norm", Choice(tuple(NORMS)), "none", "network"),
+    Setting("dropout", Number(Real(0, 1, right_open=True)), 0.0, "network"),
+    Setting("init", Choice(tuple(INITS)), "auto", "network"),
+    Setting("dtype", Choice(("float32", "float64")), "float32", "network"),
+    Setting("loss", Choice(LOSSES), "auto", "training"),
+    Setting("optimizer", Choice(tuple(OPTIMIZERS)), "adam", "training"),
+    Setting("lr", Number(Real(0, left_open=True, none=True)), None, "training"),
+    Setting("momentum", Number(Real(0, 1, right_open=True, none=True)), None, "training"),
+    Setting("weight-decay", Number(Real(0)), 0.0, "training"),
+    Setting("schedule", Choice(SCHEDULES), "cosine", "training"),
+    Setting("epochs", Whole(Integer(1, none=True), "auto"), None, "training"),
+    Setting("batch-size", BatchSize(), None, "training"),
+    Setting("clip-norm", Number(Real(0, left_open=True, none=True), "none"), None, "training"),
+    Setting("patience", Whole(Integer(1, none=True)), None, "training"),
+    Setting("validation", Number(Real(0, 1, right_open=True)), 0.1, "data"),
+    Setting("test-size", Number(Real(0, 1, left_open=True, right_open=True)), 0.25, "data"),
+    Setting("scale", Choice(SCALES), "none", "data"),
+    Setting("metrics", Names(tuple(METRICS)), None, "data"),
+    Setting("seed", Whole(Integer(0, 2**63 - 1)), 0, "run"),
+)
+
+NETWORK = tuple(s for s in SETTINGS if s.group == "network")
+
+RATES = {"sgd": 0.1, "adagrad": 0.03, "adadelta": 1.0, "rmsprop": 0.001, "lion": 0.001, "lbfgs": 1.0}
+"""The learning rate of each optimizer where none is given; 0.003 for Adam and its relatives."""
+
+ADAM_RATE = 0.003
+HAVE_MOMENTUM = ("sgd", "rmsprop")
+
+
+def gather(flags: dict[str, Any], config: str | None) -> dict[str, Any]:
+    """Every setting: the flag where one was given, else the file's value, else the default.
+
+    Parameters
+        flags : the text of each flag by setting name; None where it was not given
+        config : path of a TOML file, or None
+    Raises
+        ArgumentError, ArgumentTypeError: a value out of range, of another kind, or a name that does not exist.
+        MissingFileError, FileFormatError: the file is not there, or not TOML.
+    """
+    values = {s.key: s.default for s in SETTINGS}
+    values.update(read_config(config) if config is not None else {})
+    for setting in SETTINGS:
+        given = flags.get(setting.key)
+        if given is not None:
+            values[setting.key] = setting.kind.read(f"--{setting.name}", given)
+    if values["momentum"] is not None and values["optimizer"] not in HAVE_MOMENTUM:
+        raise ArgumentError(
+            "cli.no-momentum",
+            optimizer=values["optimizer"],
+            momentum=f"{values['momentum']:g}",
+            options=", ".join(HAVE_MOMENTUM),
+        )
+    if values["lr"] is None:
+        values["lr"] = RATES.get(values["optimizer"], ADAM_RATE)
+    return values
+
+
+def read_config(path: str) -> dict[str, Any]:
+    """The settings of a TOML file, checked. Of a `run.toml` its `[settings]` are read, so that a run can be repeated.
+
+    Raises
+        MissingFileError: no such file.
+        FileFormatError: not TOML, or a value where a table belongs.
+        ArgumentError: a key that is no setting.
+    """
+    place = Path(path).expanduser()
+    try:
+        content = place.read_bytes()
+    except OSError as problem:
+        raise MissingFileError("cli.no-config", path=path, problem=problem.strerror or str(problem)) from None
+    try:
+        table = tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise FileFormatError("cli.config-toml", path=path, problem=str(problem)) from None
+    if isinstance(table.get("settings"), dict):
+        table = table["settings"]
+    known = {s.key: s for s in SETTINGS}
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        key = name.replace("-", "_")
+        if key not in known:
+            raise ArgumentError(
+                "cli.config-key",
+                path=path,
+                name=name,
+                options=", ".join(s.name for s in SETTINGS),
+                suggestion=closest(name, [s.name for s in SETTINGS]),
+            )
+        if isinstance(value, dict) or (not isinstance(value, bool | int | float | str | list)):
+            raise ArgumentTypeError("cli.config-value", path=path, name=name, value=shown(value))
+        values[key] = known[key].kind.read(f"{place.name}: {name}", value)
+    return values
+
+
+UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 2500, 20, 1000
+
+
+def batch_size_for(rows: int, optimizer: str) -> int | str:
+    """Rows a batch where none is asked for: 32, and 128 from 10,000 rows on, where more updates gain nothing; all of
+    them for LBFGS, whose line search needs one and the same loss."""
+    if optimizer == "lbfgs":
+        return "full"
+    return 32 if rows < 10_000 else 128
+
+
+def epochs_for(rows: int, batch_size: int | str, optimizer: str) -> int:
+    """Epochs where none are asked for: enough for some 2,500 updates, from 20 to 1,000 of them; 20 for LBFGS, each of
+    whose steps is many."""
+    if optimizer == "lbfgs":
+        return LEAST_EPOCHS
+    batches = 1 if isinstance(batch_size, str) else -(-rows // batch_size)
+    return min(max(-(-UPDATES // batches), LEAST_EPOCHS), MOST_EPOCHS)

@@ -1,0 +1,182 @@
+"""A trained model's file and rows come in; measures, answers or a table of its layers leave. This is what `evaluate`,
+`predict`, `summary` and `data` do.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pellucid._text import text
+from pellucid._typing import Array
+from pellucid.cli.output import measure, say, table
+from pellucid.cli.preparation import split
+from pellucid.cli.run_folder import write_text
+from pellucid.cli.sources import BUILT_IN, Source, checksum, found, load, rows_to_predict
+from pellucid.cli.task import Task, task_for
+from pellucid.data import Dataset
+from pellucid.errors import ArgumentError, LabelError, MissingFileError, ShapeError
+from pellucid.report import class_probabilities
+from pellucid.train import evaluate
+from pellucid.train.files import load as load_model
+from pellucid.train.loaded import LoadedModel
+
+MODEL_FILE = "model.safetensors"
+_PRINTED_ROWS = 20
+
+
+def model_path(word: str) -> Path:
+    """The file that MODEL names: a file, or a run folder, in which it has a fixed name."""
+    path = Path(word).expanduser()
+    return path / MODEL_FILE if path.is_dir() else path
+
+
+def evaluate_model(model_word: str, data_word: str, metrics: list[str] | None) -> int:
+    """Print loss and metrics of a model over a data set; returns the exit code."""
+    path = model_path(model_word)
+    model = load_model(path)
+    source = load(data_word)
+    data, part = _part(source, path)
+    loss = model.metadata.get("loss", "auto")
+    task = _task_of(model, data, loss if isinstance(loss, str) else "auto", metrics)
+    _require_rows(model, data)
+    if model.preprocessing is not None:
+        data = replace(data, x=model.preprocessing.transform(data.x))
+    measured = evaluate(model, task.with_targets(data), loss=task.loss, metrics=list(task.metrics))
+    say(text("cli.part-line", name=source.name, rows=f"{len(data):,}", part=text(f"cli.part-{part}")))
+    for name in task.metrics:
+        say(text("cli.test-line", metric=name, value=measure(name, measured[name]), loss=f"{measured['loss']:.4g}"))
+    return 0
+
+
+def _part(source: Source, path: Path) -> tuple[Dataset, str]:
+    """The rows to measure on, and which they are: never rows that the model is known to have been trained on."""
+    if source.test is not None:
+        return source.test, "own-test"
+    record = path.parent / "run.toml"
+    if record.is_file():
+        try:
+            tables = tomllib.loads(record.read_text("utf-8"))
+            same = tables["data"]["sha256"] == checksum(source)
+            size, seed = float(tables["settings"]["test_size"]), int(tables["settings"]["seed"])
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+            same = False
+        if same:
+            return split(source.train, size, seed)[1], "held-out"
+    return source.train, "all"
+
+
+def _task_of(model: LoadedModel, data: Dataset, loss: str, metrics: list[str] | None) -> Task:
+    """What the model learnt, with its own number of classes, which the data may have fewer of.
+
+    Raises
+        LabelError: a class that the model does not know.
+    """
+    classes = model.metadata.get("num_classes")
+    if not isinstance(classes, int) or data.y is None or data.y.dtype.kind != "i" or not data.y.size:
+        return task_for(data, None, loss, metrics)
+    outside = (data.y < 0) | (data.y >= classes)
+    if outside.any():
+        row = int(outside.argmax())
+        raise LabelError("cli.model-classes", label=int(data.y[row]), row=row, last=classes - 1)
+    return task_for(replace(data, class_names=tuple(names_of(model, classes))), None, loss, metrics)
+
+
+def names_of(model: LoadedModel, classes: int) -> list[str]:
+    """The name of each class, or its number; a network of one output has them in its metadata."""
+    names = model.class_names or model.metadata.get("class_names") or ()
+    return [str(name) for name in names] if len(names) == classes else [str(c) for c in range(classes)]
+
+
+def _require_rows(model: LoadedModel, data: Dataset) -> None:
+    given, expected = data.x.shape[1:], model.graph.inputs[0].spec.shape[1:]
+    if given != tuple(expected):
+        name = data.name or "x"
+        raise ShapeError("cli.model-input", given=given, name=name, expected=tuple(expected))
+
+
+def predict_rows(model_word: str, input_word: str, out: str | None) -> int:
+    """Print a model's answers for the first rows, or write them all to a file; returns the exit code."""
+    model = load_model(model_path(model_word))
+    expected = model.graph.inputs[0].spec.shape[1:]
+    data = rows_to_predict(input_word, expected)
+    _require_rows(model, data)
+    outputs = model.predict(data.x)
+    classes = model.metadata.get("num_classes")
+    if isinstance(classes, int):
+        probabilities = class_probabilities(outputs, bool(model.metadata.get("probabilities")))
+        names = names_of(model, classes)
+        columns = [text("cli.column-row"), text("cli.column-class"), text("cli.column-probability")]
+        best = probabilities.argmax(axis=1)
+        rows = [[i, names[c], f"{probabilities[i, c]:.4f}"] for i, c in enumerate(best.tolist())]
+        answers = {"predictions": best.astype(np.int64), "probabilities": probabilities, "class_names": np.array(names)}
+    else:
+        flat = outputs.reshape(len(outputs), -1)
+        width = flat.shape[1]
+        columns = [text("cli.column-row")]
+        columns += [text("cli.column-value") + (f" {k}" if width > 1 else "") for k in range(width)]
+        rows = [[i, *(f"{v:.6g}" for v in row)] for i, row in enumerate(flat.tolist())]
+        answers = {"predictions": outputs}
+    if out is None:
+        table(columns, rows[:_PRINTED_ROWS], right=range(2 if isinstance(classes, int) else 1, len(columns)))
+        if len(rows) > _PRINTED_ROWS:
+            say(text("cli.more-rows", count=f"{len(rows) - _PRINTED_ROWS:,}"))
+    else:
+        _write_answers(Path(out).expanduser(), answers)
+        say(text("cli.written", rows=f"{len(rows):,}", path=out))
+    return 0
+
+
+def _write_answers(path: Path, answers: dict[str, Array]) -> None:
+    """Every row's answer to a .npz or .csv file, whose column names are the same in every language.
+
+    Raises
+        ArgumentError: another ending.
+        MissingFileError: the file cannot be written.
+    """
+    if path.suffix not in (".npz", ".csv"):
+        raise ArgumentError("cli.out-ending", path=str(path))
+    try:
+        if path.suffix == ".npz":
+            np.savez(path, allow_pickle=False, **answers)
+            return
+        predictions = answers["predictions"]
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        if "probabilities" in answers:
+            names = answers["class_names"].tolist()
+            writer.writerow(["row", "class", *(f"p({name})" for name in names)])
+            for i, row in enumerate(answers["probabilities"].tolist()):
+                writer.writerow([i, names[int(predictions[i])], *(f"{p:.6g}" for p in row)])
+        else:
+            flat = predictions.reshape(len(predictions), -1)
+            writer.writerow(["row", *(f"value{k}" for k in range(flat.shape[1]))])
+            for i, row in enumerate(flat.tolist()):
+                writer.writerow([i, *map(repr, row)])
+        write_text(path, buffer.getvalue())
+    except OSError as problem:
+        raise MissingFileError("cli.out-file", path=str(path), problem=problem.strerror or str(problem)) from None
+
+
+def list_data() -> int:
+    """Print the built-in data sets; returns the exit code."""
+    columns = ["name", "rows", "size", "classes", "origin", "licence", "found"]
+    rows = [
+        [
+            name,
+            known.rows,
+            known.features,
+            known.classes,
+            text(f"cli.origin-{name}"),
+            known.licence,
+            text("cli.yes") if found(name) else text("cli.download"),
+        ]
+        for name, known in BUILT_IN.items()
+    ]
+    table([text(f"cli.column-{name}") for name in columns], rows, right=(1, 2, 3))
+    return 0
