@@ -3,7 +3,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-BASE_PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
+# The first that runs and is new enough.
+BASE_PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python; do \
+  if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
@@ -50,12 +52,12 @@ clean: ## Remove what builds and tools left behind; .venv and runs/ stay
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(PYTHON):
-	@if [ -z "$(BASE_PYTHON)" ]; then echo "pellucid needs Python 3.11 or newer, and no python3 was found." >&2; exit 1; fi
-	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "pellucid needs Python 3.11 or newer; $(BASE_PYTHON) is $$($(BASE_PYTHON) -V 2>&1)." >&2; \
-	  echo "Name another one: make BASE_PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "Creating $(VENV) with $$($(BASE_PYTHON) -V) (once)"
-	@$(BASE_PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@base="$(BASE_PYTHON)"; \
+	if [ -z "$$base" ] || ! $$base -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	  echo "pellucid needs Python 3.11 or newer, and found: $$($${base:-python3} -V 2>&1 | head -n 1)." >&2; \
+	  echo "Name another one: make BASE_PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; fi; \
+	echo "Creating $(VENV) with $$($$base -V) (once)"; \
+	$$base -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
 $(VENV)/.app: pyproject.toml | $(PYTHON)

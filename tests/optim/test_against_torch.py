@@ -84,8 +84,8 @@ def test_groups_have_their_own_options(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_parameter_that_misses_steps_keeps_its_own_count(name: str) -> None:
-    x, a, b = parameters()
-    tx, ta, tb = torch_parameters()
+    _, a, b = parameters()
+    _, ta, tb = torch_parameters()
     ours, theirs = build(name, [a, b], lr=0.02), getattr(torch.optim, name)([ta, tb], lr=0.02)
     for step in range(9):
         for optimizer, (c, d) in ((ours, (a, b)), (theirs, (ta, tb))):
