@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pellucid import graph as graph
     from pellucid import nn as nn
     from pellucid import optim as optim
+    from pellucid.gradient_check import GradientCheck as GradientCheck
+    from pellucid.gradient_check import check_gradients as check_gradients
 
 __version__ = "0.1.0.dev0"
 
@@ -46,7 +48,15 @@ pi, e, inf, nan, newaxis = _np.pi, _np.e, _np.inf, _np.nan, None
 
 # Rooms and functions that are imported when first used, so that `import pellucid` stays light.
 _ROOMS = ("data", "graph", "inspection", "interop", "models", "nn", "optim", "train")
-_FUNCTIONS = {"fit": "train", "evaluate": "train", "predict": "train", "save": "train", "load": "train"}
+_FUNCTIONS = {
+    "fit": "train",
+    "evaluate": "train",
+    "predict": "train",
+    "save": "train",
+    "load": "train",
+    "check_gradients": "gradient_check",
+    "GradientCheck": "gradient_check",
+}
 
 
 def __getattr__(name: str) -> Any:

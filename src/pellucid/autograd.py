@@ -16,7 +16,7 @@ import numpy as np
 
 from pellucid.core.context import enable_grad, no_grad, quiet, state
 from pellucid.core.op import NONE
-from pellucid.core.tensor import Tensor, as_tensor, wrap
+from pellucid.core.tensor import Changes, Tensor, as_tensor, wrap
 from pellucid.core.written import WRITES, written_after
 from pellucid.errors import ArgumentTypeError, GradientError, ShapeError
 from pellucid.ops.elementwise import add, positive
@@ -59,46 +59,60 @@ def _leading_to(history: list[Tensor], inputs: Sequence[Tensor]) -> set[int]:
 
 def _propagate(
     outputs: Sequence[Tensor], seeds: Sequence[Tensor], inputs: Sequence[Tensor] | None
-) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-    """Gradients by id of everything reached (of `inputs` only, if given), and the tensors by id."""
+) -> list[tuple[Tensor, Tensor]]:
+    """The gradients that are kept, each with its tensor: of leaves and of tensors that retain theirs; with `inputs` of
+    these alone."""
     history = _history(outputs)
     useful = None if inputs is None else _leading_to(history, inputs)
-    wanted = set() if inputs is None else {id(t) for t in inputs}
+    wanted = () if inputs is None else {id(t) for t in inputs}
     gradients: dict[int, Tensor] = {}
-    tensors: dict[int, Tensor] = {}
+    kept: dict[int, Tensor] = {}
     for output, seed in zip(outputs, seeds, strict=True):
-        before = gradients.get(id(output))
-        gradients[id(output)] = seed if before is None else add(before, seed)
-        tensors[id(output)] = output
+        key = id(output)
+        gradients[key] = add(gradients[key], seed) if key in gradients else seed
+        if key in wanted if useful is not None else output._source is None or output._retains_grad:
+            kept[key] = output
     for tensor in history:
         key = id(tensor)
         g = gradients.get(key)
-        if g is None or (useful is not None and key not in useful):
+        if g is None:
             continue
-        if key not in wanted and not tensor._retains_grad:
+        if key not in kept:
             del gradients[key]
+        if useful is not None and key not in useful:
+            continue
         op, xs, attrs = tensor._source  # type: ignore[misc]
-        made = tensor._made
-        if tensor._changed > made or (WRITES and written_after(tensor.data, made)):
-            raise GradientError("autograd.changed-result", op=op.name, shape=tensor.shape)
-        # The rule of one input may need the values of any other: all are looked at before the first.
-        wanting = []
+        if tensor._made < Changes.latest:
+            _check_unchanged(tensor)
         for i, x in enumerate(xs):
-            if isinstance(x, Tensor):
-                if x._changed > made or (WRITES and written_after(x.data, made)):
-                    raise GradientError("autograd.changed", op=op.name, name=x.name or f"input {i}", shape=x.shape)
-                if x.requires_grad:
-                    wanting.append((i, x))
-        for i, x in wanting:
-            key = id(x)
-            if useful is not None and key not in useful:
+            if not isinstance(x, Tensor) or not x.requires_grad or (useful is not None and id(x) not in useful):
                 continue
             gi = op.vjp(i, g, tensor, xs, attrs)  # type: ignore[operator]
-            if gi is not None:
-                before = gradients.get(key)
-                gradients[key] = gi if before is None else add(before, gi)
-                tensors[key] = x
-    return gradients, tensors
+            if gi is None:
+                continue
+            key = id(x)
+            before = gradients.get(key)
+            if before is not None:
+                gi = add(before, gi)
+            elif key in wanted if useful is not None else x._source is None or x._retains_grad:
+                kept[key] = x
+            gradients[key] = gi
+    return [(tensor, gradients[key]) for key, tensor in kept.items()]
+
+
+def _check_unchanged(tensor: Tensor) -> None:
+    """Raise if a value that the operation saw or gave is another by now: the rule of one input may need any of them.
+
+    Raises
+        GradientError: an input or the result was changed in place.
+    """
+    op, xs, _ = tensor._source  # type: ignore[misc]
+    made = tensor._made
+    if tensor._changed > made or (WRITES and written_after(tensor.data, made)):
+        raise GradientError("autograd.changed-result", op=op.name, shape=tensor.shape)
+    for i, x in enumerate(xs):
+        if isinstance(x, Tensor) and (x._changed > made or (WRITES and written_after(x.data, made))):
+            raise GradientError("autograd.changed", op=op.name, name=x.name or f"input {i}", shape=x.shape)
 
 
 def _check_output(output: Tensor, gradient: Any) -> Tensor:
@@ -146,19 +160,12 @@ def backward(
     """
     seed = _check_output(output, gradient)
     chosen = None if inputs is None else _tensors("inputs", inputs)
-    wanted = None if chosen is None else {id(t) for t in chosen}
     before = state.grad
     state.grad = create_graph
     try:
         with quiet():
-            gradients, tensors = _propagate([output], [seed], chosen)
             given = {id(seed)}
-            for key, tensor in tensors.items():
-                g = gradients.get(key)
-                if g is None or not (
-                    tensor._source is None or tensor._retains_grad if wanted is None else key in wanted
-                ):
-                    continue
+            for tensor, g in _propagate([output], [seed], chosen):
                 if tensor.grad is None or tensor._grad_used:
                     # .grad is nobody else's: no view, not the caller's own seed, nor another tensor's gradient.
                     tensor.grad = g if g.data.base is None and id(g) not in given else positive(g)
@@ -201,7 +208,7 @@ def grad(
     state.grad = create_graph
     try:
         with quiet():
-            gradients, _ = _propagate(out_list, seeds, in_list)
+            gradients = {id(x): g for x, g in _propagate(out_list, seeds, in_list)}
         results: list[Tensor | None] = []
         for n, x in enumerate(in_list):
             g = gradients.get(id(x))

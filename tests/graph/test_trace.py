@@ -373,8 +373,8 @@ def branch(x):
 def test_python_that_looks_at_a_value_is_refused_with_its_line():
     line = branch.__code__.co_firstlineno + 2
     expected = (
-        "Tensor operations only: where() instead of if, take() instead of a mask; or look at the value after the function "
-        "has returned it; or record(..., strict=False), which keeps the value of this run"
+        "Tensor operations only: where() instead of if, take() instead of a mask; or look at the value after the "
+        "function has returned it; or record(..., strict=False), which keeps the value of this run"
     )
     assert raised(branch, X).splitlines() == [
         "the recorded function looks at a value that changes from run to run",

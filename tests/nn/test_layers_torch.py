@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 
@@ -81,9 +83,7 @@ LAYERS = [
     Case("Linear", lambda: nn.Linear(4, 3), lambda m: m.Linear(4, 3)),
     Case("Linear without bias", lambda: nn.Linear(4, 3, bias=False), lambda m: m.Linear(4, 3, bias=False)),
     Case("Linear 1-1", lambda: nn.Linear(1, 1), lambda m: m.Linear(1, 1), shapes=((5, 1), (1, 1), (0, 1), (1,))),
-    Case(
-        "Bilinear", lambda: nn.Bilinear(4, 4, 3), lambda m: m.Bilinear(4, 4, 3), shapes=(*WIDE, (4,)), num_inputs=2
-    ),
+    Case("Bilinear", lambda: nn.Bilinear(4, 4, 3), lambda m: m.Bilinear(4, 4, 3), shapes=(*WIDE, (4,)), num_inputs=2),
     Case(
         "Bilinear without bias",
         lambda: nn.Bilinear(4, 4, 1, bias=False),
@@ -94,39 +94,96 @@ LAYERS = [
     Case("Identity", nn.Identity, lambda m: m.Identity(), second_order=False),
     Case("Flatten", nn.Flatten, lambda m: m.Flatten(), shapes=((5, 4), (2, 3, 4), (1, 2, 3, 4), (0, 3, 4), (4, 2, 1))),
     Case("Flatten(0, 1)", lambda: nn.Flatten(0, 1), lambda m: m.Flatten(0, 1), shapes=((5, 4), (2, 3, 4), (0, 3, 4))),
+    Case("Unflatten", lambda: nn.Unflatten(1, (2, -1)), lambda m: m.Unflatten(1, (2, -1)), shapes=((5, 4), (1, 6, 3))),
+    Case("Unflatten(-1)", lambda: nn.Unflatten(-1, [2, 2]), lambda m: m.Unflatten(-1, (2, 2)), shapes=WIDE),
+    Case("Dropout(0)", lambda: nn.Dropout(0.0), lambda m: m.Dropout(0.0), second_order=False),
+    Case("Dropout(1)", lambda: nn.Dropout(1.0), lambda m: m.Dropout(1.0), second_order=False),
+    Case("Dropout in use", nn.Dropout, lambda m: m.Dropout(), modes=(False,), second_order=False),
+    Case("AlphaDropout(1)", lambda: nn.AlphaDropout(1.0), lambda m: m.AlphaDropout(1.0), second_order=False),
+    Case("AlphaDropout in use", nn.AlphaDropout, lambda m: m.AlphaDropout(), modes=(False,), second_order=False),
+    Case("RReLU in use", nn.RReLU, lambda m: m.RReLU(), modes=(False,)),
+    Case("RReLU of one slope", lambda: nn.RReLU(0.2, 0.2), lambda m: m.RReLU(0.2, 0.2), shapes=((5, 4), (3,))),
     Case(
-        "Unflatten", lambda: nn.Unflatten(1, (2, -1)), lambda m: m.Unflatten(1, (2, -1)), shapes=((5, 4), (1, 6, 3))
-    ), Case("Unflatten(-1)", lambda: nn.Unflatten(-1, [2, 2]), lambda m: m.Unflatten(-1, (2, 2)), shapes=WIDE),
-    Case("Dropout(0)", lambda: nn.Dropout(0.0), lambda m: m.Dropout(0.0), second_order=False), Case("Dropout(1)",
-    lambda: nn.Dropout(1.0), lambda m: m.Dropout(1.0), second_order=False), Case("Dropout in use", nn.Dropout, lambda
-    m: m.Dropout(), modes=(False,), second_order=False), Case("AlphaDropout(1)", lambda: nn.AlphaDropout(1.0), lambda
-    m: m.AlphaDropout(1.0), second_order=False), Case("AlphaDropout in use", nn.AlphaDropout, lambda m:
-    m.AlphaDropout(), modes=(False,), second_order=False), Case("RReLU in use", nn.RReLU, lambda m: m.RReLU(),
-    modes=(False,)), Case("RReLU of one slope", lambda: nn.RReLU(0.2, 0.2), lambda m: m.RReLU(0.2, 0.2), shapes=((5,
-    4), (3,))), Case("PReLU of channels", lambda: nn.PReLU(4), lambda m: m.PReLU(4), shapes=((5, 4), (0, 4), (1, 4,
-    3), (2, 4, 3, 2))), Case("BatchNorm1d", lambda: nn.BatchNorm1d(4), lambda m: m.BatchNorm1d(4), shapes=((5, 4), (2,
-    4), (1, 4), (2, 4, 3), (1, 4, 3))), Case("BatchNorm1d eps", lambda: nn.BatchNorm1d(4, 0.1, 0.3), lambda m:
-    m.BatchNorm1d(4, 0.1, 0.3), shapes=((5, 4), (2, 4, 3))), Case(
+        "PReLU of channels", lambda: nn.PReLU(4), lambda m: m.PReLU(4), shapes=((5, 4), (0, 4), (1, 4, 3), (2, 4, 3, 2))
+    ),
+    Case(
+        "BatchNorm1d",
+        lambda: nn.BatchNorm1d(4),
+        lambda m: m.BatchNorm1d(4),
+        shapes=((5, 4), (2, 4), (1, 4), (2, 4, 3), (1, 4, 3)),
+    ),
+    Case(
+        "BatchNorm1d eps",
+        lambda: nn.BatchNorm1d(4, 0.1, 0.3),
+        lambda m: m.BatchNorm1d(4, 0.1, 0.3),
+        shapes=((5, 4), (2, 4, 3)),
+    ),
+    Case(
         "BatchNorm1d cumulative",
         lambda: nn.BatchNorm1d(4, momentum=None),
         lambda m: m.BatchNorm1d(4, momentum=None),
         shapes=((5, 4), (3, 4), (2, 4, 3)),
-    ), Case("BatchNorm1d plain", lambda: nn.BatchNorm1d(4, affine=False), lambda m: m.BatchNorm1d(4, affine=False),
-    shapes=((5, 4), (2, 4, 3))), Case(
+    ),
+    Case(
+        "BatchNorm1d plain",
+        lambda: nn.BatchNorm1d(4, affine=False),
+        lambda m: m.BatchNorm1d(4, affine=False),
+        shapes=((5, 4), (2, 4, 3)),
+    ),
+    Case(
+        "BatchNorm1d without bias",
+        lambda: nn.BatchNorm1d(4, bias=False),
+        lambda m: m.BatchNorm1d(4, bias=False),
+        shapes=((5, 4), (2, 4, 3)),
+    ),
+    Case(
         "BatchNorm1d of the batch alone",
         lambda: nn.BatchNorm1d(4, track_running_stats=False),
         lambda m: m.BatchNorm1d(4, track_running_stats=False),
         shapes=((5, 4), (2, 4, 3)),
-    ), Case("BatchNorm1d in use, empty", lambda: nn.BatchNorm1d(4), lambda m: m.BatchNorm1d(4), shapes=((2, 4), (0,
-    4)), modes=(False,)), Case("LayerNorm", lambda: nn.LayerNorm(4), lambda m: m.LayerNorm(4)), Case("LayerNorm (3,
-    4)", lambda: nn.LayerNorm((3, 4)), lambda m: m.LayerNorm((3, 4)), shapes=((2, 3, 4), (3, 4), (0, 3, 4))),
+    ),
+    Case(
+        "BatchNorm1d in use, empty",
+        lambda: nn.BatchNorm1d(4),
+        lambda m: m.BatchNorm1d(4),
+        shapes=((2, 4), (0, 4)),
+        modes=(False,),
+    ),
+    Case("LayerNorm", lambda: nn.LayerNorm(4), lambda m: m.LayerNorm(4)),
+    Case(
+        "LayerNorm (3, 4)",
+        lambda: nn.LayerNorm((3, 4)),
+        lambda m: m.LayerNorm((3, 4)),
+        shapes=((2, 3, 4), (3, 4), (0, 3, 4)),
+    ),
     Case("LayerNorm plain", lambda: nn.LayerNorm(4, 0.1, False), lambda m: m.LayerNorm(4, 0.1, False), shapes=WIDE),
-    Case("LayerNorm without bias", lambda: nn.LayerNorm([4], bias=False), lambda m: m.LayerNorm([4], bias=False),
-    shapes=WIDE), Case("RMSNorm", lambda: nn.RMSNorm(4), lambda m: m.RMSNorm(4)), Case("RMSNorm (3, 4)", lambda:
-    nn.RMSNorm((3, 4), 0.1), lambda m: m.RMSNorm((3, 4), 0.1), shapes=((2, 3, 4), (0, 3, 4))), Case("RMSNorm plain",
-    lambda: nn.RMSNorm(4, elementwise_affine=False), lambda m: m.RMSNorm(4, elementwise_affine=False), shapes=WIDE),
-    Case("Embedding", lambda: nn.Embedding(6, 3), lambda m: m.Embedding(6, 3), shapes=((5,), (2, 3), (0,), (1, 1),
-    ()), integers=6), Case(
+    Case(
+        "LayerNorm without bias",
+        lambda: nn.LayerNorm([4], bias=False),
+        lambda m: m.LayerNorm([4], bias=False),
+        shapes=WIDE,
+    ),
+    Case("RMSNorm", lambda: nn.RMSNorm(4), lambda m: m.RMSNorm(4)),
+    Case(
+        "RMSNorm (3, 4)",
+        lambda: nn.RMSNorm((3, 4), 0.1),
+        lambda m: m.RMSNorm((3, 4), 0.1),
+        shapes=((2, 3, 4), (0, 3, 4)),
+    ),
+    Case(
+        "RMSNorm plain",
+        lambda: nn.RMSNorm(4, elementwise_affine=False),
+        lambda m: m.RMSNorm(4, elementwise_affine=False),
+        shapes=WIDE,
+    ),
+    Case(
+        "Embedding",
+        lambda: nn.Embedding(6, 3),
+        lambda m: m.Embedding(6, 3),
+        shapes=((5,), (2, 3), (0,), (1, 1), ()),
+        integers=6,
+    ),
+    Case(
         "Embedding with padding",
         lambda: nn.Embedding(6, 3, padding_idx=-2),
         lambda m: m.Embedding(6, 3, padding_idx=-2),
@@ -141,15 +198,20 @@ LAYERS = [
         integers=6,
     ),
     Case(
-        "Sequential", lambda: nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Sequential(nn.LayerNorm(5), nn.Linear(5,
-        2)), nn.Identity()), lambda m: m.Sequential(m.Linear(4, 5), m.Tanh(), m.Sequential(m.LayerNorm(5), m.Linear(5,
-        2)), m.Identity()), shapes=WIDE,
+        "Sequential",
+        lambda: nn.Sequential(
+            nn.Linear(4, 5), nn.Tanh(), nn.Sequential(nn.LayerNorm(5), nn.Linear(5, 2)), nn.Identity()
+        ),
+        lambda m: m.Sequential(m.Linear(4, 5), m.Tanh(), m.Sequential(m.LayerNorm(5), m.Linear(5, 2)), m.Identity()),
+        shapes=WIDE,
     ),
     Case(
-        "Sequential with names", lambda: nn.Sequential({"first": nn.Linear(4, 5), "norm": nn.BatchNorm1d(5), "last":
-        nn.Linear(5, 2, bias=False)}), lambda m: m.Sequential(
-            __import__("collections").OrderedDict(first=m.Linear(4, 5), norm=m.BatchNorm1d(5), last=m.Linear(5, 2,
-            bias=False))
+        "Sequential with names",
+        lambda: nn.Sequential(
+            {"first": nn.Linear(4, 5), "norm": nn.BatchNorm1d(5), "last": nn.Linear(5, 2, bias=False)}
+        ),
+        lambda m: m.Sequential(
+            OrderedDict(first=m.Linear(4, 5), norm=m.BatchNorm1d(5), last=m.Linear(5, 2, bias=False))
         ),
         shapes=((5, 4), (2, 4)),
     ),
@@ -189,14 +251,14 @@ class _WrongDtype(nn.Linear):
         (Case("value", lambda: _WrongValue(4, 3), lambda m: m.Linear(4, 3)), "forward"),
         (Case("gradient", lambda: _WrongGradient(4, 3), lambda m: m.Linear(4, 3)), "gradient 0"),
         (Case("curvature", _WrongCurvature, lambda m: m.Tanh()), "second-order"),
-        (Case("names", lambda: nn.PReLU(), lambda m: m.Linear(1, 1)), ""),
+        (Case("names", nn.PReLU, lambda m: m.Linear(1, 1)), ""),
         (Case("shapes", lambda: nn.Linear(4, 3), lambda m: m.Linear(3, 4)), ""),
         (Case("dtype", lambda: _WrongDtype(4, 3), lambda m: m.Linear(4, 3)), ""),
     ],
     ids=lambda value: value.name if isinstance(value, Case) else "",
 )
 def test_a_planted_fault_is_found(fault: Case, found: str) -> None:
-    with pytest.raises(AssertionError, match=found):
+    with pytest.raises(AssertionError, match=found or None):
         run_layer_test(fault, torch)
 
 
@@ -218,7 +280,8 @@ def test_activations_at_their_kinks_and_far_out(name: str, args: tuple[float, ..
     again = pl.Tensor(POINTS, dtype=dtype, requires_grad=True)
     first = pl.autograd.grad(getattr(nn, name)(*args).to(dtype)(again).sum(), again, create_graph=True)
     if first.requires_grad:
-        assert np.isfinite(pl.autograd.grad(first.sum(), again, allow_unused=True).numpy()).all()
+        second = pl.autograd.grad(first.sum(), again, allow_unused=True)
+        assert second is None or np.isfinite(second.numpy()).all()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -251,6 +314,8 @@ def test_reprs_are_pytorchs_but_for_axis_and_init() -> None:
         (nn.Flatten(), torch.nn.Flatten()),
         (nn.BatchNorm1d(4, momentum=None), torch.nn.BatchNorm1d(4, momentum=None)),
         (nn.LayerNorm((2, 3)), torch.nn.LayerNorm((2, 3))),
+        (nn.LayerNorm(2, elementwise_affine=False), torch.nn.LayerNorm(2, elementwise_affine=False)),
+        (nn.BatchNorm1d(2, affine=False), torch.nn.BatchNorm1d(2, affine=False)),
         (nn.RMSNorm(3), torch.nn.RMSNorm(3)),
         (nn.Embedding(3, 2, padding_idx=1, max_norm=2.0, scale_grad_by_freq=True),
          torch.nn.Embedding(3, 2, padding_idx=1, max_norm=2.0, scale_grad_by_freq=True)),

@@ -209,9 +209,11 @@ def test_a_state_dict_is_a_copy() -> None:
 
 
 def test_loading_lists_every_difference_and_changes_nothing() -> None:
-    net = Net() before = {k: v.numpy().copy() for k, v in net.state_dict().items()} given = {"scale": [1.0, 2.0],
-    "encoder.0.weight": np.ones((4, 3)), "encoder.0.bais": np.ones(4), "other": 1, "count": 3} with
-    pytest.raises(ModelError) as caught:
+    net = Net()
+    before = {k: v.numpy().copy() for k, v in net.state_dict().items()}
+    ones = {"encoder.0.weight": np.ones((4, 3)), "encoder.0.bais": np.ones(4)}
+    given = {"scale": [1.0, 2.0], **ones, "other": 1, "count": 3}
+    with pytest.raises(ModelError) as caught:
         net.load_state_dict(given)
     assert message(caught.value) == [
         "Net: the state dict does not fit",
@@ -443,3 +445,10 @@ def test_its_repr_is_pytorchs_tree() -> None:
         '  (head): Linear(in_features=4, out_features=2, bias=False, init="lecun uniform, std 0.5")\n'
         ")"
     )
+
+
+def test_python_numbers_keep_their_digits_in_a_float64_network() -> None:
+    layer = nn.Linear(1, 1, bias=False).double()
+    layer.load_state_dict({"weight": [[0.1]]})
+    assert layer.weight.item() == 0.1
+    assert layer([[0.3]]).item() == 0.1 * 0.3

@@ -1,4 +1,4 @@
-"""A small problem that is not convex, and the optimizers with their options, shared by the tests of this folder."""
+"""A small problem that is not convex, the optimizers with their options, and what else these tests share."""
 
 from typing import Any
 
@@ -30,6 +30,16 @@ def train(optimizer: Any, x: Any, a: Any, b: Any, steps: int) -> None:
         optimizer.zero_grad()
         loss(x, a, b).backward()
         optimizer.step()
+
+
+def leaf(*shape: int) -> pl.Tensor:
+    """A parameter of ones."""
+    return pl.Tensor(np.ones(shape, np.float32), requires_grad=True)
+
+
+def words(error: Any) -> str:
+    """The message that `pytest.raises` caught, without its last line, the place."""
+    return "\n".join(line for line in str(error.value).splitlines() if not line.startswith("  at:"))
 
 
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -97,3 +107,27 @@ def build(name: str, params: Any, **options: Any) -> optim.Optimizer:
     """An optimizer of pellucid by its name."""
     made: optim.Optimizer = getattr(optim, name)(params, **options)
     return made
+
+
+def optimizer_of(*rates: float, name: str = "SGD", **options: Any) -> optim.Optimizer:
+    groups = [{"params": [pl.Tensor([1.0], requires_grad=True)], "lr": lr} for lr in rates or (1.0,)]
+    made: optim.Optimizer = getattr(optim, name)(groups, **options)
+    return made
+
+
+def advance(optimizer: optim.Optimizer, *schedules: Any) -> None:
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            p.sum().backward()
+    optimizer.step()
+    for schedule in schedules:
+        schedule.step()
+
+
+def rates(schedule: Any, steps: int) -> list[float]:
+    """The first group's rate at epochs 0 to `steps`."""
+    values = [schedule.get_last_lr()[0]]
+    for _ in range(steps):
+        advance(schedule.optimizer, schedule)
+        values.append(schedule.get_last_lr()[0])
+    return values

@@ -24,9 +24,11 @@ def main(args: Sequence[str] | None = None) -> None:
 
     missing = [package for package in NEEDED if find_spec(package) is None]
     if missing:
-        from pellucid._text import text
+        from pellucid.errors import MissingDependencyError
 
-        print(text("cli.missing-extra", packages=", ".join(missing)), file=sys.stderr)
+        error = MissingDependencyError("cli.missing-extra", packages=", ".join(missing))
+        error.frame = None
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2)
     from pellucid.cli.app import run
 

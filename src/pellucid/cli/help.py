@@ -29,6 +29,14 @@ class Command(click.Command):
         self.key = key
         self.examples = examples
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The words as parameters; a complaint about them says which command it is about."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as problem:
+            problem.ctx = problem.ctx or ctx
+            raise
+
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """`--help`, in the words of the catalogue."""
         return _translated(super().get_help_option(ctx))

@@ -104,7 +104,7 @@ SETTINGS = (
     Setting("lr", Number(Real(0, left_open=True, none=True)), None, "training"),
     Setting("momentum", Number(Real(0, 1, right_open=True, none=True)), None, "training"),
     Setting("weight-decay", Number(Real(0)), 0.0, "training"),
-    Setting("schedule", Choice(SCHEDULES), "cosine", "training"),
+    Setting("schedule", Choice(SCHEDULES), "one_cycle", "training"),
     Setting("epochs", Whole(Integer(1, none=True), "auto"), None, "training"),
     Setting("batch-size", BatchSize(), None, "training"),
     Setting("clip-norm", Number(Real(0, left_open=True, none=True), "none"), None, "training"),
@@ -119,9 +119,10 @@ SETTINGS = (
 NETWORK = tuple(s for s in SETTINGS if s.group == "network")
 
 RATES = {"sgd": 0.1, "adagrad": 0.03, "adadelta": 1.0, "rmsprop": 0.001, "lion": 0.001, "lbfgs": 1.0}
-"""The learning rate of each optimizer where none is given; 0.003 for Adam and its relatives."""
+"""The learning rate of each optimizer where none is given; 0.007 for Adam and its relatives, at the top of the
+one-cycle schedule."""
 
-ADAM_RATE = 0.003
+ADAM_RATE = 0.007
 HAVE_MOMENTUM = ("sgd", "rmsprop")
 
 

@@ -124,7 +124,7 @@ def train(
                 callbacks=[recorder, *early_stopping(settings, parts)],
                 seed=settings["seed"],
                 drop_last=leaves_one_row(settings, len(parts.train)),
-                schedule=settings["schedule"],
+                schedule=schedule_of(settings, len(parts.train)),
                 clip_norm=settings["clip_norm"],
                 checks=False,
                 verbose=0 if quiet else 1,
@@ -196,6 +196,18 @@ def make_optimizer(model: nn.Module, settings: dict[str, Any]) -> Any:
     elif settings["optimizer"] == "lion":
         options["weight_decay"] = 0.0
     return kind(model.parameters(), **options)
+
+
+def schedule_of(settings: dict[str, Any], rows: int) -> Any:
+    """The schedule as `fit` takes it. One-cycle moves the rate alone: a momentum that was asked for stays as it is."""
+    if settings["schedule"] != "one_cycle":
+        return settings["schedule"]
+    size = rows if settings["batch_size"] == "full" else settings["batch_size"]
+    batches = rows // size if leaves_one_row(settings, rows) else -(-rows // size)
+    steps = max(1, settings["epochs"] * batches)
+    return lambda optimizer: optim.OneCycleLR(
+        optimizer, max_lr=settings["lr"], total_steps=steps, cycle_momentum=False
+    )
 
 
 def early_stopping(settings: dict[str, Any], parts: Parts) -> list[Callback]:

@@ -4,7 +4,7 @@ of the command line has one of these kinds, so flags and configuration files are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pellucid._text import text
@@ -33,15 +33,13 @@ class Number:
             number = float(value) if isinstance(value, str) else value
         except ValueError:
             raise unreadable(name, value, self.expected) from None
-        check(name, number, self.constraint)
-        return None if number is None else float(number)
+        check(name, number, replace(self.constraint, none=False))
+        return float(number)
 
     @property
     def expected(self) -> str:
         """The constraint in words."""
-        words = str(
-            Real(self.constraint.low, self.constraint.high, self.constraint.left_open, self.constraint.right_open)
-        )
+        words = str(replace(self.constraint, none=False))
         return text("cli.or-word", words=words, word=self.empty) if self.constraint.none else words
 
     def show(self, value: float | None) -> str:
@@ -65,13 +63,13 @@ class Whole:
             number = int(value) if isinstance(value, str) else value
         except ValueError:
             raise unreadable(name, value, self.expected) from None
-        check(name, number, self.constraint)
-        return None if number is None else int(number)
+        check(name, number, replace(self.constraint, none=False))
+        return int(number)
 
     @property
     def expected(self) -> str:
         """The constraint in words."""
-        words = str(Integer(self.constraint.low, self.constraint.high))
+        words = str(replace(self.constraint, none=False))
         return text("cli.or-word", words=words, word=self.empty) if self.constraint.none else words
 
     def show(self, value: int | None) -> str:

@@ -30,6 +30,17 @@ from pellucid.errors import (
 _clock = count(1).__next__
 
 
+class Changes:
+    """When a tensor was last changed in place, any tensor: what was made later needs no look at its inputs."""
+
+    latest = 0
+
+
+def _changed_now() -> int:
+    Changes.latest = time = _clock()
+    return time
+
+
 class Tensor(Operators):
     """An n-dimensional array that remembers how it was computed.
 
@@ -168,7 +179,7 @@ class Tensor(Operators):
                 value = apply(REGISTRY["cast"], [value], {"dtype": self.data.dtype.name})
             recorder.assignment(self, value)
         self.data = value.data if value.data.dtype == self.data.dtype else value.data.astype(self.data.dtype)
-        self._changed = _clock()
+        self._changed = _changed_now()
         return self
 
     def _become(self, new: Tensor) -> None:
@@ -177,7 +188,7 @@ class Tensor(Operators):
         if state.recorder is not None:
             state.recorder.change(self, new)
         self.data = new.data
-        self._changed = _clock()
+        self._changed = _changed_now()
         self._scope = None
         if not state.grad:
             return  # a leaf stays one; a computed tensor keeps its history, and backward through it will refuse
@@ -200,7 +211,7 @@ class Tensor(Operators):
         if not self.data.flags.writeable:
             self.data = self.data.copy()
         self.data[place] = values
-        self._changed = _clock()
+        self._changed = _changed_now()
         note_write(self.data, self._changed)
 
     def _is_view(self) -> bool:

@@ -41,7 +41,8 @@ def as_inputs(args: tuple[Any, ...], dtype: DType | None, keep_integers: bool) -
         if dtype is not None and array.dtype != dtype:
             kind = array.dtype.kind
             if kind == "f" or (n == 0 and not (keep_integers and kind in "iu")):
-                array = array.astype(dtype)
+                # Python's own numbers are read anew: as default floats they have lost digits that float64 has.
+                array = to_array(x, dtype)
         converted[n] = wrap(array)
     return tuple(converted)
 

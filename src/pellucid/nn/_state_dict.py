@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pellucid._text import text
-from pellucid._typing import Array
+from pellucid._typing import Array, DType
 from pellucid.core.check import closest
 from pellucid.core.tensor import Tensor, to_array, wrap
 from pellucid.errors import ArgumentTypeError, ModelError, PellucidError
@@ -26,7 +26,7 @@ class LoadResult(NamedTuple):
     unexpected_keys: list[str]
 
 
-def as_values(name: str, value: Any) -> Array:
+def as_values(name: str, value: Any, dtype: DType) -> Array:
     """An own copy of a state dict's value: one of our Tensors, an array, a list, or a PyTorch tensor on any device."""
     if not isinstance(value, Tensor) and hasattr(value, "detach") and hasattr(value, "cpu"):
         value = value.detach().cpu()
@@ -35,7 +35,7 @@ def as_values(name: str, value: Any) -> Array:
         except TypeError:  # bfloat16 has no NumPy counterpart
             value = value.float().numpy()
     try:
-        return np.array(to_array(value))
+        return np.array(to_array(value, dtype))
     except PellucidError:
         raise ArgumentTypeError("nn.state-value", name=name, type=type(value).__name__) from None
 
@@ -51,7 +51,7 @@ def load(own: dict[str, Tensor], given: Any, strict: bool, model: str) -> LoadRe
         raise ArgumentTypeError("nn.state-type", type=type(given).__name__)
     missing = [name for name in own if name not in given]
     unexpected = [name for name in given if name not in own]
-    values = {name: as_values(name, value) for name, value in given.items() if name in own}
+    values = {n: as_values(n, value, own[n].dtype) for n, value in given.items() if n in own}
     lines = [
         text("nn.state-shape", name=name, given=value.shape, expected=own[name].shape)
         for name, value in values.items()

@@ -96,6 +96,7 @@ class BatchNorm1d(Module):
         momentum : weight of the newest batch in the running averages, in [0, 1]; None averages all batches equally.
         affine : whether there are weight and bias.
         track_running_stats : whether averages are kept; without them the batch's statistics serve in use too.
+        bias : whether there is a bias beside the weight.
         dtype : dtype of parameters and averages; None is the default dtype.
     Attributes
         weight, bias : Parameter, shape (C,), at first 1 and 0; or None.
@@ -122,6 +123,7 @@ class BatchNorm1d(Module):
         momentum=Real(0, 1, none=True),
         affine=Flag(),
         track_running_stats=Flag(),
+        bias=Flag(),
     )
     def __init__(
         self,
@@ -131,13 +133,14 @@ class BatchNorm1d(Module):
         affine: bool = True,
         track_running_stats: bool = True,
         *,
+        bias: bool = True,
         dtype: Any = None,
     ) -> None:
         self.num_features, self.eps, self.momentum = int(num_features), float(eps), momentum
         self.affine, self.track_running_stats = bool(affine), bool(track_running_stats)
         kind = default_dtype() if dtype is None else np.dtype(dtype)
         self.register_parameter("weight", Parameter(np.ones(num_features), dtype=kind) if affine else None)
-        self.register_parameter("bias", Parameter(np.zeros(num_features), dtype=kind) if affine else None)
+        self.register_parameter("bias", Parameter(np.zeros(num_features), dtype=kind) if affine and bias else None)
         kept = self.track_running_stats
         self.register_buffer("running_mean", wrap(np.zeros(num_features, kind)) if kept else None)
         self.register_buffer("running_var", wrap(np.ones(num_features, kind)) if kept else None)
@@ -165,5 +168,5 @@ class BatchNorm1d(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )

@@ -20,12 +20,13 @@ _P = Real(0, 1)
 
 
 @composite(formula="y = x / (1 - p) with probability 1 - p, else 0", onnx="Dropout")
-def dropout(input: Any, p: float = 0.5, training: bool = True, key: Any = None) -> Tensor:
+def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, key: Any = None) -> Tensor:
     """Each element is 0 with probability p, and else enlarged so that the mean stays.
 
     Parameters
         p : probability in [0, 1].
         training : without it the input passes unchanged.
+        inplace : taken for PyTorch's sake; the result is always a new Tensor.
         key : as for `pellucid.uniform`; None for the default generator.
     Raises
         ArgumentError: p is outside [0, 1].
@@ -42,13 +43,14 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, key: Any = None) 
 
 
 @composite(formula="y = a·(x with probability 1 - p, else α') + b", onnx=NONE("Where of a draw, Mul and Add"))
-def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, key: Any = None) -> Tensor:
+def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False, key: Any = None) -> Tensor:
     """Each element is, with probability p, the value α' that SELU levels off at; a and b then restore mean 0 and
     variance 1.
 
     Parameters
         p : probability in [0, 1].
         training : without it the input passes unchanged.
+        inplace : taken for PyTorch's sake; the result is always a new Tensor.
         key : as for `pellucid.uniform`; None for the default generator.
     Raises
         ArgumentError: p is outside [0, 1].

@@ -1,5 +1,6 @@
 """The layers and losses as functions, with PyTorch's names and arguments (`axis` for `dim`): nothing here holds
-weights. Networks of one's own call them in `forward`.
+weights. Networks of one's own call them in `forward`. `inplace` is taken for PyTorch's sake; results are always new
+Tensors.
 """
 
 from __future__ import annotations
@@ -41,22 +42,7 @@ from pellucid.nn.losses import (
 )
 from pellucid.nn.norm import layer_norm, rms_norm
 from pellucid.ops import activation as ops
-from pellucid.ops.activation import (
-    glu,
-    hardsigmoid,
-    hardswish,
-    log_softmax,
-    mish,
-    relu,
-    relu6,
-    selu,
-    sigmoid,
-    silu,
-    softmax,
-    softmin,
-    softsign,
-    tanhshrink,
-)
+from pellucid.ops.activation import glu, log_softmax, sigmoid, softmax, softmin, softsign, tanhshrink
 from pellucid.ops.activation import log_sigmoid as logsigmoid
 from pellucid.ops.elementwise import maximum, tanh
 from pellucid.ops.index import one_hot
@@ -66,14 +52,51 @@ _ANY = Real()
 _ABOVE_ZERO = Real(0, left_open=True)
 
 
+def relu(input: Any, inplace: bool = False) -> Tensor:
+    """`nn.ReLU` as a function."""
+    return ops.relu(input)
+
+
+def relu6(input: Any, inplace: bool = False) -> Tensor:
+    """`nn.ReLU6` as a function."""
+    return ops.relu6(input)
+
+
+def selu(input: Any, inplace: bool = False) -> Tensor:
+    """`nn.SELU` as a function."""
+    return ops.selu(input)
+
+
+def silu(input: Any, inplace: bool = False) -> Tensor:
+    """`nn.SiLU` as a function."""
+    return ops.silu(input)
+
+
+def mish(input: Any, inplace: bool = False) -> Tensor:
+    """`nn.Mish` as a function."""
+    return ops.mish(input)
+
+
+def hardsigmoid(input: Any, inplace: bool = False) -> Tensor:
+    """`nn.Hardsigmoid` as a function."""
+    return ops.hardsigmoid(input)
+
+
+def hardswish(input: Any, inplace: bool = False) -> Tensor:
+    """`nn.Hardswish` as a function."""
+    return ops.hardswish(input)
+
+
 @checked(negative_slope=_ANY)
-def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
+def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """`nn.LeakyReLU` as a function."""
     return ops.leaky_relu(input, negative_slope=negative_slope)
 
 
 @checked(lower=_ANY, upper=_ANY)
-def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> Tensor:
+def rrelu(
+    input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False
+) -> Tensor:
     """`nn.RReLU` as a function.
 
     Raises
@@ -85,13 +108,13 @@ def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool
 
 
 @checked(alpha=_ANY)
-def elu(input: Any, alpha: float = 1.0) -> Tensor:
+def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """`nn.ELU` as a function."""
     return ops.elu(input, alpha=alpha)
 
 
 @checked(alpha=_ABOVE_ZERO)
-def celu(input: Any, alpha: float = 1.0) -> Tensor:
+def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """`nn.CELU` as a function."""
     return ops.celu(input, alpha=alpha)
 
@@ -109,7 +132,7 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
 
 
 @checked(min_val=_ANY, max_val=_ANY)
-def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """`nn.Hardtanh` as a function.
 
     Raises
@@ -135,7 +158,7 @@ def softshrink(input: Any, lambd: float = 0.5) -> Tensor:
 
 
 @checked(threshold=_ANY, value=_ANY)
-def threshold(input: Any, threshold: float, value: float) -> Tensor:
+def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """`nn.Threshold` as a function."""
     return ops.threshold(input, threshold=threshold, value=value)
 

@@ -18,19 +18,19 @@ from pellucid.ops.linalg import affine_map, contract, linear_map
 from pellucid.ops.shape import reshape
 
 
-def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
+def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     """Each row of features times the transposed weight, plus the bias.
 
-        y[...,o] = Σ_k x[...,k]·weight[o,k] + bias[o]
+        y[...,o] = Σ_k input[...,k]·weight[o,k] + bias[o]
 
     Parameters
-        x : Tensor, shape (..., in).
+        input : Tensor, shape (..., in).
         weight : Tensor, shape (out, in).
         bias : Tensor, shape (out,), or None.
     Raises
-        ShapeError: x has another number of features than the weight takes.
+        ShapeError: the input has another number of features than the weight takes.
     """
-    return linear_map(x, weight) if bias is None else affine_map(x, weight, bias)
+    return linear_map(input, weight) if bias is None else affine_map(input, weight, bias)
 
 
 class Linear(Module):
@@ -55,8 +55,8 @@ class Linear(Module):
     Raises
         ShapeError: when called with another number of features.
     Source
-        Weights: LeCun et al., Efficient backprop, 1998, eq. 16; and the sources of `nn.init`. Bias: Goodfellow, Bengio and
-        Courville, Deep learning, MIT Press 2016, section 6.3.
+        Weights: LeCun et al., Efficient backprop, 1998, eq. 16; and the sources of `nn.init`. Bias: Goodfellow, Bengio
+        and Courville, Deep learning, MIT Press 2016, section 6.3.
     Examples
         >>> from pellucid import nn
         >>> nn.Linear(20, 30)([[0.0] * 20]).shape

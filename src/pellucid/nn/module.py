@@ -46,7 +46,7 @@ class Module(Parts):
     takes_indices = False
     # Whether it may stand between a layer and its activation: dropout, normalisation and the like.
     between_layers = False
-    # Shape of a row and dtype of each Tensor that it was last called with from outside: a file is written for such inputs.
+    # Shape of a row and dtype of each Tensor that it was last called with from outside: a file is written for such.
     inputs_seen: Sequence[tuple[Shape, DType]] = ()
 
     # Calls
@@ -82,7 +82,8 @@ class Module(Parts):
                 output = self.__call__(*args, **kwargs)
         finally:
             calls.root = None
-        vars(self)["inputs_seen"] = [(x.data.shape[1:], x.data.dtype) for x in args if isinstance(x, Tensor)]
+        if self._kinds:
+            vars(self)["inputs_seen"] = [(x.data.shape[1:], x.data.dtype) for x in args if isinstance(x, Tensor)]
         return output
 
     def _call_observed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

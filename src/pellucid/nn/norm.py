@@ -143,7 +143,8 @@ class LayerNorm(_LastAxes):
         return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        words = f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        return f"{words}, bias={self.bias is not None}"
 
 
 class RMSNorm(_LastAxes):

@@ -7,21 +7,26 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.core.op import NONE
-from pellucid.core.tensor import Tensor
 from pellucid.ops._families.elementwise import elementwise
 from pellucid.ops.activation import sigmoid
 
 
-def _slope(g: Tensor, y: Tensor, x: Tensor, t: Any) -> Tensor:
-    # sigmoid(x) - t, without the difference in which a small slope would be lost.
-    slope: Tensor = (1.0 - t) * sigmoid(x) - t * sigmoid(-x)
-    return g * slope
+@elementwise(
+    onnx=NONE("Sigmoid less the label"),
+    kind="float",
+    vjp=(lambda h, y, x, t: h * sigmoid(x) * sigmoid(-x), lambda h, y, x, t: -h),
+)
+def logistic_slope(m: Any, x: Any, t: Any) -> Any:
+    """sigmoid(x) - t, without the difference in which a small slope would be lost: the derivative of logistic_loss."""
+    e = m.exp(-m.abs(x))
+    far = e / (1.0 + e)
+    return m.where(x >= 0, (1.0 - t) - far, far - t)
 
 
 @elementwise(
     onnx=NONE("Softplus less a product"),
     kind="float",
-    vjp=(_slope, lambda g, y, x, t: -g * x),
+    vjp=(lambda g, y, x, t: g * logistic_slope(x, t), lambda g, y, x, t: -g * x),
 )
 def logistic_loss(m: Any, x: Any, t: Any) -> Any:
     """log(1 + exp(x)) - t·x: minus the log-likelihood of the label t (1 or 0, or between them) at the logit x."""

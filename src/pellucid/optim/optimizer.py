@@ -31,7 +31,7 @@ class Optimizer:
     After `step` the gradients it used are marked as used: they stay readable, the next backward starts afresh, and a
     second step without a new backward is an error.
 
-    A new optimizer is a class with `options` and `_update`; see `sgd.py` for the shortest.
+    A new optimizer is a class with `options` and `_update`; see `lion.py` for the shortest.
 
     Parameters
         params : iterable of Tensors (`model.parameters()`), of (name, Tensor) pairs, or of dicts: {"params": [...],

@@ -29,6 +29,12 @@ def public(op: Op, declared: Callable[..., Any], names: list[str], attrs: dict[s
             return apply(op, [x1, x2], {})
 
         function = binary
+    elif not attrs and len(names) == 3:
+
+        def ternary(x1: Any, x2: Any, x3: Any, /) -> Tensor:
+            return apply(op, [x1, x2, x3], {})
+
+        function = ternary
     else:
         required = inspect.Parameter.empty
         defaults = {k: v for k, v in attrs.items() if v is not required}

@@ -40,7 +40,10 @@ def movement(
 
     def declare(function: Callable[..., Array]) -> Op:
         def value(*arrays: Any, **kw: Any) -> Array:
-            return function(*(a if type(a) is np.ndarray else np.asarray(a) for a in arrays), **kw)
+            for a in arrays:
+                if type(a) is not np.ndarray:
+                    return function(*map(np.asarray, arrays), **kw)
+            return function(*arrays, **kw)
 
         def cost(specs: list[Spec], out: Spec, kw: dict[str, Any]) -> Cost:
             return Cost(flops=0 if adds is None else specs[adds].size)
