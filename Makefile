@@ -41,7 +41,7 @@ fmt: $(VENV)/.dev ## Format the code and apply the lint rules' safe fixes
 	$(BIN)/ruff format
 
 docs: $(VENV)/.docs ## Build the documentation into docs/_build/html, warnings as errors
-	$(PYTHON) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(PYTHON) -m sphinx -E -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: $(VENV)/.peers ## Time pellucid against its peers, in turn, on the same data from the same weights

@@ -4,16 +4,13 @@ A page goes in; its ```python and ```pycon blocks run top to bottom in one names
 The tests of the READMEs, of CONTRIBUTING.md and of docs/ call it.
 """
 
+import contextlib
 import doctest
-import os
+import io
 import re
 import shlex
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-SOURCE = Path(__file__).parents[1] / "src"
 
 FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[^\n]*)\n(?P<code>.*?)^ *(?P=fence)[ ]*$", re.S | re.M)
 
@@ -69,15 +66,13 @@ def run_console(path: Path, folder: Path) -> int:
         for line in re.findall(r"^\$ (?:.*\\\n)*.*$", block.code, re.M)
         if line.startswith("$ pellucid ")
     ]
+    from pellucid.cli import main
+
     for command in commands:
-        words = shlex.split(command, comments=True)
-        done = subprocess.run(
-            [sys.executable, "-c", "from pellucid.cli import main; main()", *words[1:]],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(SOURCE)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        said = io.StringIO()
+        with contextlib.chdir(folder), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            try:
+                main(shlex.split(command, comments=True)[1:])
+            except SystemExit as end:
+                assert not end.code, f"{command}\n{said.getvalue()}"
     return len(commands)

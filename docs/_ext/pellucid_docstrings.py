@@ -1,10 +1,11 @@
-"""Turns pellucid's docstrings into reStructuredText for autodoc.
+"""Turns pellucid's docstrings into reStructuredText for autodoc, and signs classes by their `__init__`.
 
 A docstring enters line by line; headings such as `Parameters` with an indented body leave as field lists,
 indented formulas as literal blocks, and everything else as paragraphs in which only `code` is markup.
 Sphinx calls `process` for each object.
 """
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any
@@ -168,8 +169,20 @@ def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: Lines
     lines[:] = converted(list(lines))
 
 
+def sign(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: str, returned: str
+) -> tuple[str, str] | None:
+    """Sphinx's hook `autodoc-process-signature`: a class is called as its `__init__` says, whatever `__new__` says."""
+    if what not in ("class", "exception") or signature != "(*args, **kwargs)":
+        return None
+    parameters = inspect.signature(obj).parameters.values()
+    plain = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in parameters]
+    return str(inspect.Signature(plain)), returned
+
+
 def setup(app: Any) -> dict[str, bool]:
-    """Registers the hook."""
+    """Registers the hooks."""
     connect: Callable[..., Any] = app.connect
     connect("autodoc-process-docstring", process)
+    connect("autodoc-process-signature", sign)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

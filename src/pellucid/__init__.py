@@ -47,7 +47,7 @@ bool = _np.dtype(_np.bool_)
 pi, e, inf, nan, newaxis = _np.pi, _np.e, _np.inf, _np.nan, None
 
 # Rooms and functions that are imported when first used, so that `import pellucid` stays light.
-_ROOMS = ("data", "graph", "inspection", "interop", "models", "nn", "optim", "train")
+_ROOMS = ("data", "graph", "nn", "optim", "train")
 _FUNCTIONS = {
     "fit": "train",
     "evaluate": "train",

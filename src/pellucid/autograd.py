@@ -52,8 +52,11 @@ def _leading_to(history: list[Tensor], inputs: Sequence[Tensor]) -> set[int]:
     """Ids of the tensors through which the inputs are reached."""
     useful = {id(t) for t in inputs}
     for tensor in reversed(history):
-        if any(id(x) in useful for x in tensor._source[1]):  # type: ignore[index]
+        inputs = tensor._source[1]  # type: ignore[index]
+        if any(id(x) in useful for x in inputs):
             useful.add(id(tensor))
+        elif any(isinstance(x, Tensor) and x._made > tensor._made for x in inputs):
+            _check_unchanged(tensor)  # an input that became something later: what it leads to is not known yet
     return useful
 
 

@@ -158,6 +158,10 @@ class MissingFileError(PellucidError, FileNotFoundError):
     """A file or folder that is not there."""
 
 
+class FileAccessError(PellucidError, OSError):
+    """A file or folder that cannot be read or written."""
+
+
 class OutOfMemoryError(PellucidError, MemoryError):
     """A result larger than the memory that there is."""
 

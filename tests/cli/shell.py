@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest import CaptureFixture
+import pytest
 
 from pellucid.cli.app import run
 
@@ -20,7 +20,7 @@ class Outcome:
     err: str
 
 
-def call(capsys: CaptureFixture[str], *words: str) -> Outcome:
+def call(capsys: pytest.CaptureFixture[str], *words: str) -> Outcome:
     """Run a command line in this process."""
     capsys.readouterr()
     code = run(list(words))

@@ -304,7 +304,9 @@ def test_the_message_is_whole(case: str, capsys: pytest.CaptureFixture[str]) -> 
 def test_toml_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     done = call(capsys, "train", "digits", "--config", "no.toml")
     assert done.code == 2
-    assert done.err.startswith("FileFormatError: the configuration file is not TOML\n  given:    no.toml: Invalid value")
+    assert done.err.startswith(
+        "FileFormatError: the configuration file is not TOML\n  given:    no.toml: Invalid value"
+    )
 
 
 @pytest.mark.parametrize(
@@ -318,7 +320,9 @@ def test_toml_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     ],
     ids=" ".join,
 )
-def test_files_that_are_none_are_refused_without_a_traceback(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_that_are_none_are_refused_without_a_traceback(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     done = call(capsys, *words)
     assert done.code == 2
     assert "Error: " in done.err

@@ -210,7 +210,9 @@ def test_settings_work_together(words: tuple[str, ...], capsys: pytest.CaptureFi
 def test_regression(capsys: pytest.CaptureFixture[str]) -> None:
     x = np.linspace(-1, 1, 300)
     np.savez("sine.npz", x=x[:, None], y=np.sin(3 * x))
-    done = call(capsys, "train", "sine.npz", "--layers", "32", "--activation", "tanh", "--epochs", "200", "--lr", "0.01")
+    done = call(
+        capsys, "train", "sine.npz", "--layers", "32", "--activation", "tanh", "--epochs", "200", "--lr", "0.01"
+    )
     assert done.code == 0, done.err
     results = run_toml("runs/sine")["results"]
     assert results["test_r2"] > 0.99
@@ -273,10 +275,12 @@ def test_chinese(capsys: pytest.CaptureFixture[str]) -> None:
     assert pl.language() == "en"
 
 
-def test_fashion_mnist(tmp_path: Path, capsys: pytest.CaptureFixture[str], data_folder: Path) -> None:
-    """MNIST's files under the name of a user's own folder; full size, one epoch."""
+def test_mnist_in_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], data_folder: Path) -> None:
+    """Full size, one epoch."""
     if not (data_folder / "mnist" / "train-images-idx3-ubyte.gz").exists():
         pytest.skip("the folder of public data sets has no MNIST")
-    done = call(capsys, "train", str(data_folder / "mnist"), "--layers", "32", "--epochs", "1", "--out", str(tmp_path / "r"))
+    done = call(
+        capsys, "train", str(data_folder / "mnist"), "--layers", "32", "--epochs", "1", "--out", str(tmp_path / "r")
+    )
     assert done.code == 0, done.err
     assert run_toml(str(tmp_path / "r"))["results"]["test_accuracy"] > 0.9

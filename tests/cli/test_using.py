@@ -55,7 +55,9 @@ def test_evaluate_takes_the_rows_that_were_held_out(digits_run: Path, capsys: py
     assert f"test accuracy {float(recorded[1]):.3f} " in done.out
 
 
-def test_evaluate_says_when_it_takes_all_rows(digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_says_when_it_takes_all_rows(
+    digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = pl.data.digits()
     np.savez(tmp_path / "some.npz", x=data.x[:100], y=data.y[:100])
     model = str(digits_run / "model.safetensors")

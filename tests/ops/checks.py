@@ -56,6 +56,7 @@ def check_value(op: Op | Composite, sample: Sample) -> None:
             y = runner(op, sample)(*tensors(sample, dtype)).data
         assert y.shape == want.shape
         if y.dtype.kind == "f":
+            rtol = rtol if y.dtype == np.float64 else 4e-6
             scale = np.max(np.abs(want[np.isfinite(want)]), initial=1.0)
             np.testing.assert_allclose(y, want.astype(float), rtol=rtol, atol=rtol * scale)
         elif dtype is np.float64:
@@ -268,7 +269,8 @@ def check_formula(op: Op, sample: Sample) -> None:
     with np.errstate(all="ignore"):
         y = apply(op, list(inputs), dict(sample.attrs)).data
         want = evaluated(op, sample, op.formula(specs, sample.attrs))
-    np.testing.assert_allclose(y.astype(float), np.asarray(want, float), rtol=1e-12, atol=1e-12)
+    accuracy = 1e-12 if y.dtype != np.float32 else 1e-6
+    np.testing.assert_allclose(y.astype(float), np.asarray(want, float), rtol=accuracy, atol=accuracy)
 
 
 def evaluated(op: Op, sample: Sample, formula: str) -> np.ndarray:
@@ -355,4 +357,4 @@ def check_combine(op: Op, sample: Sample) -> None:
     with np.errstate(all="ignore"):
         y = apply(op, tensors(sample), dict(sample.attrs)).data
         want = fold(folded, np.asarray(sample.inputs[0]), sample.attrs["axis"], sample.attrs["keepdims"])
-    np.testing.assert_allclose(y.astype(float), want.astype(float), rtol=1e-12)
+    np.testing.assert_allclose(y.astype(float), want.astype(float), rtol=1e-6 if y.dtype == np.float32 else 1e-12)

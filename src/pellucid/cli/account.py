@@ -4,6 +4,7 @@ the train command."""
 from __future__ import annotations
 
 import platform
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -85,7 +86,7 @@ def record(
     return {
         "run": {
             "started": started.isoformat(timespec="seconds"),
-            "command": " ".join(["pellucid", *command]) if command else None,
+            "command": shlex.join(["pellucid", *command]) if command else None,
             "pellucid": sys.modules["pellucid"].__version__,
             "python": platform.python_version(),
             "numpy": np.__version__,

@@ -218,7 +218,8 @@ def _evaluate() -> Command:
     def callback(model: str, data: str, metrics: str | None) -> int:
         from pellucid.cli.using import evaluate_model
 
-        return evaluate_model(model, data, setting.kind.read("--metrics", metrics))
+        chosen = setting.kind.read("--metrics", metrics)
+        return evaluate_model(model, data, chosen if isinstance(chosen, list) else None)  # type: ignore[arg-type]
 
     return _command(
         "evaluate",

@@ -102,7 +102,7 @@ SETTINGS = (
     Setting("loss", Choice(LOSSES), "auto", "training"),
     Setting("optimizer", Choice(tuple(OPTIMIZERS)), "adam", "training"),
     Setting("lr", Number(Real(0, left_open=True, none=True)), None, "training"),
-    Setting("momentum", Number(Real(0, 1, right_open=True, none=True)), None, "training"),
+    Setting("momentum", Number(Real(0, 1, right_open=True)), 0.0, "training"),
     Setting("weight-decay", Number(Real(0)), 0.0, "training"),
     Setting("schedule", Choice(SCHEDULES), "one_cycle", "training"),
     Setting("epochs", Whole(Integer(1, none=True), "auto"), None, "training"),
@@ -142,7 +142,7 @@ def gather(flags: dict[str, Any], config: str | None) -> dict[str, Any]:
         given = flags.get(setting.key)
         if given is not None:
             values[setting.key] = setting.kind.read(f"--{setting.name}", given)
-    if values["momentum"] is not None and values["optimizer"] not in HAVE_MOMENTUM:
+    if values["momentum"] and values["optimizer"] not in HAVE_MOMENTUM:
         raise ArgumentError(
             "cli.no-momentum",
             optimizer=values["optimizer"],

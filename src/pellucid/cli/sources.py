@@ -164,12 +164,12 @@ def read_csv(path: Path, targets: bool = True) -> Dataset:
         raise DataError("cli.csv-empty", path=str(path))
     for number, row in lines:
         if len(row) != width:
-            problem = text("cli.csv-width", line=number, given=len(row), expected=width)
-            raise FileFormatError("cli.csv", path=str(path), problem=problem)
+            why = text("cli.csv-width", line=number, given=len(row), expected=width)
+            raise FileFormatError("cli.csv", path=str(path), problem=why)
         for column, entry in enumerate(row[:num_inputs]):
             if not _is_number(entry):
-                problem = text("cli.csv-text", line=number, column=column + 1, entry=repr(entry[:40]))
-                raise FileFormatError("cli.csv", path=str(path), problem=problem)
+                why = text("cli.csv-text", line=number, column=column + 1, entry=repr(entry[:40]))
+                raise FileFormatError("cli.csv", path=str(path), problem=why)
     x = np.array([[float(entry) for entry in row[:num_inputs]] for _, row in lines], dtype=np.float32)
     names = None if header is None else header[:num_inputs]
     if not targets:

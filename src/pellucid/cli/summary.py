@@ -41,8 +41,9 @@ def summarise(model_word: str | None, flags: dict[str, str | None]) -> int:
         ArgumentError: neither, or fewer than two sizes.
     """
     if model_word is not None:
-        model: nn.Module = load(model_path(model_word))
-        graph = model.graph  # type: ignore[attr-defined]
+        loaded = load(model_path(model_word))
+        model: nn.Module = loaded
+        graph = loaded.graph
     else:
         model = _described(flags)
         model.eval()

@@ -156,7 +156,10 @@ def train(
 def pace(settings: dict[str, Any], rows: int) -> dict[str, Any]:
     """Batch size and epochs, where they were left to the size of the data."""
     batch_size = settings["batch_size"] or batch_size_for(rows, settings["optimizer"])
-    return {"batch_size": batch_size, "epochs": settings["epochs"] or epochs_for(rows, batch_size, settings["optimizer"])}
+    return {
+        "batch_size": batch_size,
+        "epochs": settings["epochs"] or epochs_for(rows, batch_size, settings["optimizer"]),
+    }
 
 
 def examined(model: nn.Module, parts: Parts, settings: dict[str, Any], optimizer: Any, found: list[str]) -> None:
@@ -180,7 +183,7 @@ def make_optimizer(model: nn.Module, settings: dict[str, Any]) -> Any:
     """
     kind = getattr(optim, OPTIMIZERS[settings["optimizer"]])
     options: dict[str, Any] = {"lr": settings["lr"]}
-    if settings["momentum"] is not None:
+    if settings["momentum"]:
         options["momentum"] = settings["momentum"]
     if settings["weight_decay"]:
         if "weight_decay" not in inspect.signature(kind).parameters:
@@ -205,9 +208,7 @@ def schedule_of(settings: dict[str, Any], rows: int) -> Any:
     size = rows if settings["batch_size"] == "full" else settings["batch_size"]
     batches = rows // size if leaves_one_row(settings, rows) else -(-rows // size)
     steps = max(1, settings["epochs"] * batches)
-    return lambda optimizer: optim.OneCycleLR(
-        optimizer, max_lr=settings["lr"], total_steps=steps, cycle_momentum=False
-    )
+    return lambda optimizer: optim.OneCycleLR(optimizer, max_lr=settings["lr"], total_steps=steps, cycle_momentum=False)
 
 
 def early_stopping(settings: dict[str, Any], parts: Parts) -> list[Callback]:
@@ -225,8 +226,8 @@ def early_stopping(settings: dict[str, Any], parts: Parts) -> list[Callback]:
 
 def leaves_one_row(settings: dict[str, Any], rows: int) -> bool:
     """Whether the last batch would have one row, of which batch normalisation can take no variance."""
-    size = settings["batch_size"]
-    return settings["norm"] == "batch" and size != "full" and 1 < size < rows and rows % size == 1
+    size: int | str = settings["batch_size"]
+    return settings["norm"] == "batch" and not isinstance(size, str) and 1 < size < rows and rows % size == 1
 
 
 def _illustrate(
@@ -262,7 +263,8 @@ def _illustrate(
 
 def _conclude(results: dict[str, Any], parts: Parts, folder: Path, interrupted: bool) -> None:
     if interrupted:
-        say(text("cli.interrupted", epochs=results["epochs"]))
+        kept = "best" if results["restored_epoch"] is not None else "last"
+        say(text("cli.interrupted", epochs=results["epochs"], kept=text(f"cli.kept-{kept}")))
     for name in parts.task.metrics:
         value = results[f"test_{name}"]
         say(text("cli.test-line", metric=name, value=measure(name, value), loss=f"{results['test_loss']:.4g}"))

@@ -182,9 +182,9 @@ class Tensor(Operators):
         self._changed = _changed_now()
         return self
 
-    def _become(self, new: Tensor) -> None:
-        """Take over the values and the history of `new`, which was computed from `_before_change()`: an in-place
-        change."""
+    def _become(self, new: Tensor, before: Tensor) -> None:
+        """Take over the values and the history of `new`, which was computed from `before = _before_change()`: an
+        in-place change."""
         if state.recorder is not None:
             state.recorder.change(self, new)
         self.data = new.data
@@ -192,6 +192,8 @@ class Tensor(Operators):
         self._scope = None
         if not state.grad:
             return  # a leaf stays one; a computed tensor keeps its history, and backward through it will refuse
+        if before._source is not None:
+            _relink(new, self, before)
         self._made = self._changed
         self.requires_grad, self._source, self._cut = new.requires_grad, new._source, new._cut
 
@@ -320,6 +322,20 @@ def wrap(array: Array) -> Tensor:
     if state.recorder is not None:
         state.recorder.created(tensor)
     return tensor
+
+
+def _relink(new: Tensor, changed: Tensor, before: Tensor) -> None:
+    """In the history of `new`, what used the changed tensor used it as it was before: `y[0] += v` reads y, then changes it."""
+    seen: set[int] = set()
+    waiting = [new]
+    while waiting:
+        inputs = waiting.pop()._source[1]  # type: ignore[index]
+        for i, x in enumerate(inputs):
+            if x is changed:
+                inputs[i] = before
+            elif isinstance(x, Tensor) and x._source is not None and x._made > before._made and id(x) not in seen:
+                seen.add(id(x))
+                waiting.append(x)
 
 
 def to_array(data: Any, dtype: Any = None) -> Array:

@@ -1,34 +1,18 @@
-"""Paths come in; checked paths, whole files and checksums leave. Called by the readers of data files and downloads."""
+"""Paths of data files come in; their bytes and checksums leave. Called by the readers of data files and downloads."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from pellucid.core.check import shown
-from pellucid.errors import ArgumentTypeError, FileFormatError, MissingFileError
+from pellucid.errors import FileFormatError
 
 GZIP_MAGIC = b"\x1f\x8b"
 
 DEFLATE_RATIO = 1032
 """Deflate cannot expand data by more than this factor, so that a compressed file bounds what it may hold."""
-
-
-def as_path(name: str, value: Any) -> Path:
-    """`value` as a path, "~" filled in."""
-    if not isinstance(value, str | os.PathLike):
-        raise ArgumentTypeError("core.type", name=name, value=shown(value), type=type(value).__name__, expected="path")
-    return Path(value).expanduser()
-
-
-def existing_file(name: str, value: Any) -> Path:
-    """`value` as the path of a file that is there."""
-    path = as_path(name, value)
-    if not path.is_file():
-        raise MissingFileError("data.missing-file", path=str(path))
-    return path
 
 
 def cache_folder() -> Path:
@@ -91,27 +75,3 @@ def digest(path: Path, limit_bytes: int) -> str | None:
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:
     while block := file.read(1 << 18):
         yield block
-
-
-def write_whole(path: Path, parts: list[Any]) -> None:
-    """Write the parts one after another so that the file is there whole or not at all; gzip if its name ends in .gz."""
-    import gzip
-    import tempfile
-
-    handle, temporary = tempfile.mkstemp(prefix=path.name + ".", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            if path.suffix == ".gz":
-                # No name and no time inside, so that equal data are equal files.
-                with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
-                    for part in parts:
-                        packed.write(part)
-            else:
-                for part in parts:
-                    file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

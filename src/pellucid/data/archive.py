@@ -16,8 +16,9 @@ import numpy.typing as npt
 from pellucid._text import text
 from pellucid._typing import Array
 from pellucid.core.check import Options, checked
+from pellucid.core.paths import existing_file
 from pellucid.data._arrays import cast, numbers, require_finite, targets
-from pellucid.data._files import DEFLATE_RATIO, existing_file
+from pellucid.data._files import DEFLATE_RATIO
 from pellucid.data.dataset import Dataset
 from pellucid.errors import FileFormatError, MissingKeyError
 

@@ -17,8 +17,9 @@ import numpy as np
 from pellucid._text import text
 from pellucid._typing import Array, Shape
 from pellucid.core.check import Options, checked
+from pellucid.core.paths import accessing, as_path, existing_file, write_whole
 from pellucid.data._arrays import numbers
-from pellucid.data._files import DEFLATE_RATIO, as_path, existing_file, is_gzip, open_plain, write_whole
+from pellucid.data._files import DEFLATE_RATIO, is_gzip, open_plain
 from pellucid.data.dataset import Dataset
 from pellucid.errors import DTypeError, FileFormatError, MissingFileError
 
@@ -44,10 +45,11 @@ def read_idx(path: Any) -> Array:
     import zlib
 
     file_path = existing_file("path", path)
-    try:
-        return _read(file_path)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as problem:
-        raise FileFormatError("data.gzip-damaged", path=str(file_path), problem=str(problem)) from None
+    with accessing(file_path):
+        try:
+            return _read(file_path)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as problem:
+            raise FileFormatError("data.gzip-damaged", path=str(file_path), problem=str(problem)) from None
 
 
 def _read(path: Path) -> Array:
@@ -103,14 +105,22 @@ def write_idx(path: Any, array: Any) -> None:
 
     Raises
         DTypeError: a dtype other than uint8, int8, int16, int32, float32, float64, or no axis.
+        MissingFileError, FileAccessError: it cannot be written there.
     """
+    import gzip
+
     values = numbers("array", array)
     codes = {np.dtype(name).newbyteorder("="): code for code, name in _TYPES.items()}
     code = codes.get(values.dtype.newbyteorder("="))
     if code is None or values.ndim > _MOST_AXES:
         raise DTypeError("data.idx-write", shape=values.shape, dtype=values.dtype)
     header = bytes([0, 0, code, values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape)
-    write_whole(as_path("path", path), [header, values.astype(_TYPES[code]).tobytes()])
+    content = header + values.astype(_TYPES[code]).tobytes()
+    file_path = as_path("path", path)
+    if file_path.suffix == ".gz":
+        # No time inside, so that equal data are equal files.
+        content = gzip.compress(content, compresslevel=6, mtime=0)
+    write_whole(file_path, content)
 
 
 @checked(split=Options("train", "test"))

@@ -91,8 +91,8 @@ def _fill(layer: Any, rule: str, slope: float = 0.0, activation: str = "") -> No
 
 def _fingerprint(layer: Any) -> int:
     """A checksum of the weight and bias: tells whether anybody has touched them, in whatever way."""
-    value = zlib.crc32(np.ascontiguousarray(layer.weight.data))
-    return value if layer.bias is None else zlib.crc32(np.ascontiguousarray(layer.bias.data), value)
+    value = zlib.crc32(np.ascontiguousarray(layer.weight.data).data)
+    return value if layer.bias is None else zlib.crc32(np.ascontiguousarray(layer.bias.data).data, value)
 
 
 def wrong_features(layer: Module, given: int, expected: int, suggestion: str | None) -> ShapeError:

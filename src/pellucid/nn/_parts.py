@@ -57,7 +57,7 @@ class Parts:
 
     def __getstate__(self) -> dict[str, Any]:
         # What was worked out from the count of registrations holds in this process and for this object only.
-        return {name: value for name, value in vars(self).items() if name not in ("_named_at", "_chain")}
+        return {name: value for name, value in vars(self).items() if name not in ("_named_at", "_chain", "_entry")}
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
@@ -87,7 +87,7 @@ class Parts:
         names = [n for n in dir(self) if not n.startswith("_")]
         raise NoAttributeError("core.attribute", module=type(self).__name__, name=name, suggestion=closest(name, names))
 
-    def _register(self, name: str, value: Any, kind: Kind) -> None:
+    def _register(self, name: Any, value: Any, kind: Kind) -> None:
         global structure
         if not isinstance(name, str) or not name or "." in name:
             raise ArgumentError("nn.part-name", module=type(self).__name__, name=repr(name))
@@ -235,7 +235,7 @@ class Parts:
         return sum(p.size for p in self.parameters() if p.requires_grad or not trainable_only)
 
 
-def _walk(module: Module, path: str, seen: set[int] | None) -> Iterator[tuple[str, Module]]:
+def _walk(module: Any, path: str, seen: set[int] | None) -> Iterator[tuple[str, Module]]:
     if seen is not None:
         if id(module) in seen:
             return

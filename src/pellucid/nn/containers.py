@@ -124,7 +124,7 @@ class Sequential(_Numbered):
         >>> from pellucid import nn
         >>> nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
         Sequential(
-          (0): Linear(in_features=2, out_features=8, bias=True, init="he normal (ReLU), std 1")
+          (0): Linear(in_features=2, out_features=8, bias=True, init="he normal (ReLU), std 1, bias 0.01")
           (1): ReLU()
           (2): Linear(in_features=8, out_features=1, bias=True, init="lecun uniform, std 0.354")
         )
@@ -162,10 +162,10 @@ class Sequential(_Numbered):
             part.add_module(name, layer)
         return part
 
-    def features(self, given: int | None) -> int | None:
+    def _features_after(self, given: int | None) -> int | None:
         for n, layer in enumerate(self._items()):
             try:
-                given = layer.features(given)
+                given = layer._features_after(given)
             except ShapeError as error:
                 self._name_source(error, n)
                 raise
@@ -180,7 +180,7 @@ class Sequential(_Numbered):
     def _built(self) -> None:
         """Refuse layers that do not fit each other, and draw weights for the activations that follow them."""
         self._ensure_names()
-        self.features(None)
+        self._features_after(None)
         flat = list(_flat(self))
         for n, layer in enumerate(flat):
             if hasattr(layer, "_drawn"):

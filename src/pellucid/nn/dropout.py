@@ -76,7 +76,7 @@ class _Dropout(Module):
 
     p: float
 
-    def features(self, given: int | None) -> int | None:
+    def _features_after(self, given: int | None) -> int | None:
         return given
 
     def extra_repr(self) -> str:

@@ -165,7 +165,8 @@ class Embedding(Module):
         table = as_tensor(embeddings)
         if table.ndim != 2:
             raise ShapeError("nn.embedding-table", shape=table.shape)
-        layer = cls(*table.shape, padding_idx=padding_idx, dtype=table.dtype)
+        rows, length = table.shape
+        layer = cls(rows, length, padding_idx, dtype=table.dtype)
         layer.weight.assign(wrap(table.data.copy()))
         layer.weight.requires_grad_(not freeze)
         return layer
@@ -182,7 +183,7 @@ class Embedding(Module):
         """x (...) whole numbers -> (..., embedding_dim)."""
         return embedding(x, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq)
 
-    def features(self, given: int | None) -> int | None:
+    def _features_after(self, given: int | None) -> int | None:
         return self.embedding_dim
 
     def extra_repr(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.core.check import Options, Real, checked
-from pellucid.core.tensor import Tensor
+from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError
 from pellucid.nn.activation.piecewise import prelu
 from pellucid.nn.batch_norm import batch_norm
@@ -166,7 +166,8 @@ def threshold(input: Any, threshold: float, value: float, inplace: bool = False)
 @checked(p=_ANY, eps=_ABOVE_ZERO)
 def normalize(input: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Tensor:
     """The input divided by its p-norm along an axis, or by eps where that is smaller."""
-    return input / maximum(norm(input, p, axis, keepdims=True), eps)
+    x = as_tensor(input)
+    return x / maximum(norm(x, p, axis, keepdims=True), eps)
 
 
 __all__ = [

@@ -85,10 +85,10 @@ class Linear(Module):
             return linear(x, self.weight, self.bias)
         except ShapeError:
             shape = as_tensor(x).shape
-            self.features(shape[-1] if shape else None)
+            self._features_after(shape[-1] if shape else None)
             raise
 
-    def features(self, given: int | None) -> int | None:
+    def _features_after(self, given: int | None) -> int | None:
         if given is not None and given != self.in_features:
             raise wrong_features(self, given, self.in_features, f"Linear({given}, {self.out_features})")
         return self.out_features

@@ -49,6 +49,9 @@ class Module(Parts):
     # Shape of a row and dtype of each Tensor that it was last called with from outside: a file is written for such.
     inputs_seen: Sequence[tuple[Shape, DType]] = ()
 
+    # Worked out for raw inputs: the count of registrations it holds for, the first floating parameter, indices or not.
+    _entry: Any = None
+
     # Calls
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -74,7 +77,7 @@ class Module(Parts):
         self._ensure_names()
         for x in args:
             if not isinstance(x, Tensor):
-                args = as_inputs(args, self._float_dtype(), any(m.takes_indices for m in self.modules()))
+                args = as_inputs(args, *self._what_it_takes())
                 break
         calls.root = self
         try:
@@ -123,12 +126,13 @@ class Module(Parts):
         """The module in a message: its repr in one line, a network by its class alone."""
         return type(self).__name__ if "module" in self._kinds.values() else repr(self)
 
-    def _float_dtype(self) -> DType | None:
-        """The dtype of the first floating parameter, or None without one."""
-        for p in self.parameters():
-            if p.data.dtype.kind == "f":
-                return p.data.dtype
-        return None
+    def _what_it_takes(self) -> tuple[DType | None, bool]:
+        """The dtype of the first floating parameter (None without one), and whether any layer takes indices."""
+        if self._entry is None or self._entry[0] != self._named_at:
+            first = next((p for p in self.parameters() if p.data.dtype.kind == "f"), None)
+            vars(self)["_entry"] = (self._named_at, first, any(m.takes_indices for m in self.modules()))
+        _, parameter, indices = self._entry
+        return None if parameter is None else parameter.data.dtype, indices
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -254,7 +258,7 @@ class Module(Parts):
         """Cast to float64; returns self."""
         return self.to(np.float64)
 
-    def features(self, given: int | None) -> int | None:
+    def _features_after(self, given: int | None) -> int | None:
         """How many features (the last axis) leave when `given` enter; None where that is not known beforehand.
 
         A layer that knows what it takes says so here, so that a network whose layers do not fit is refused when it is

@@ -87,7 +87,7 @@ class _LastAxes(Module):
     normalized_shape: Shape
     weight: Parameter | None
 
-    def features(self, given: int | None) -> int | None:
+    def _features_after(self, given: int | None) -> int | None:
         if given is not None and given != self.normalized_shape[-1]:
             shape = (*self.normalized_shape[:-1], given)
             words = shape[0] if len(shape) == 1 else shape

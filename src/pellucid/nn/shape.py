@@ -29,7 +29,7 @@ class Identity(Module):
         """x, unchanged."""
         return x
 
-    def features(self, given: int | None) -> int | None:
+    def _features_after(self, given: int | None) -> int | None:
         return given
 
 
@@ -71,8 +71,8 @@ class Unflatten(Module):
     """
 
     @checked(axis=Integer())
-    def __init__(self, axis: int, unflattened_size: tuple[int, ...]) -> None:
-        sizes = tuple(unflattened_size) if isinstance(unflattened_size, list | tuple) else ()
+    def __init__(self, axis: int, unflattened_size: Any) -> None:
+        sizes: tuple[Any, ...] = tuple(unflattened_size) if isinstance(unflattened_size, list | tuple) else ()
         numbers = all(isinstance(n, int) and not isinstance(n, bool) for n in sizes)
         if not sizes or not numbers or sizes.count(-1) > 1 or any(n < -1 for n in sizes):
             raise ArgumentError("nn.unflatten-sizes", given=repr(unflattened_size))

@@ -33,7 +33,7 @@ def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         if result.shape != self.shape:
             raise ShapeError("ops.in-place-shape", given=result.shape, expected=self.shape)
         check_keeps_kind(function.__name__, result.dtype, self.dtype)
-        self._become(result if result.dtype == self.dtype else shape.cast(result, self.dtype))
+        self._become(result if result.dtype == self.dtype else shape.cast(result, self.dtype), before)
         return self
 
     return change

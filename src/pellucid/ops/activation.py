@@ -40,19 +40,19 @@ def _between(x: Tensor, low: float, high: float) -> Tensor:
 # Piecewise linear
 
 
-@elementwise(onnx=NONE("Where of a comparison"), vjp=(lambda h, y, g, x: pass_positive(h, x), None))
+@elementwise(onnx=NONE("Where of a comparison"), kind="float", vjp=(lambda h, y, g, x: pass_positive(h, x), None))
 def pass_positive(m: Any, g: Any, x: Any) -> Any:
     """g where x is positive, else 0: the gradient of relu."""
     return m.where(x > 0, g, 0.0)
 
 
-@elementwise(onnx="Relu", vjp=lambda g, y, x: pass_positive(g, y))
+@elementwise(onnx="Relu", accepts="fiu", vjp=lambda g, y, x: pass_positive(g, y))
 def relu(m: Any, x: Any) -> Any:
     """The input where it is positive, else 0; the gradient at 0 is 0."""
     return m.maximum(x, 0)
 
 
-@elementwise(onnx=NONE("Clip to 0 and 6"), vjp=lambda g, y, x: where(_between(x, 0, 6), g, 0.0))
+@elementwise(onnx=NONE("Clip to 0 and 6"), accepts="fiu", vjp=lambda g, y, x: where(_between(x, 0, 6), g, 0.0))
 def relu6(m: Any, x: Any) -> Any:
     """The input held between 0 and 6."""
     return m.minimum(m.maximum(x, 0), 6)
@@ -74,7 +74,7 @@ def prelu(m: Any, x: Any, slope: Any) -> Any:
     return m.where(x > 0, x, x * slope)
 
 
-@elementwise(onnx="Clip", vjp=lambda g, y, x, min_val, max_val: where(_between(x, min_val, max_val), g, 0.0))
+@elementwise(onnx="Clip", kind="float", vjp=lambda g, y, x, min_val, max_val: where(_between(x, min_val, max_val), g, 0.0))
 def hardtanh(m: Any, x: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """The input held between two bounds; the gradient is 0 at and outside them."""
     return m.minimum(m.maximum(x, min_val), max_val)
@@ -98,7 +98,7 @@ def hardswish(m: Any, x: Any) -> Any:
     return x * m.minimum(m.maximum(x + 3.0, 0.0), 6.0) / 6.0
 
 
-@elementwise(onnx="Shrink", vjp=lambda g, y, x, lambd: where(abs_(x) > lambd, g, 0.0))
+@elementwise(onnx="Shrink", kind="float", vjp=lambda g, y, x, lambd: where(abs_(x) > lambd, g, 0.0))
 def hardshrink(m: Any, x: Any, *, lambd: float = 0.5) -> Any:
     """The input, but 0 between -lambd and lambd."""
     return m.where(m.abs(x) > lambd, x, 0)
@@ -110,7 +110,7 @@ def softshrink(m: Any, x: Any, *, lambd: float = 0.5) -> Any:
     return m.maximum(x - lambd, 0) + m.minimum(x + lambd, 0)
 
 
-@elementwise(onnx=NONE("Where of a comparison"), vjp=lambda g, y, x, threshold, value: where(x > threshold, g, 0.0))
+@elementwise(onnx=NONE("Where of a comparison"), kind="float", vjp=lambda g, y, x, threshold, value: where(x > threshold, g, 0.0))
 def threshold(m: Any, x: Any, *, threshold: float = 0.0, value: float = 0.0) -> Any:
     """The input where it is above a threshold, else a fixed value."""
     return m.where(x > threshold, x, value)

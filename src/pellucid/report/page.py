@@ -107,11 +107,10 @@ def _classes(report: Report) -> dict[str, Any]:
     matrix = None
     if report.num_classes <= _LARGEST_MATRIX:
         counts = confusion_matrix(probabilities, labels, num_classes=report.num_classes)
-        most = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        matrix = [
-            [(int(n), round(float(s), 3)) for n, s in zip(*row, strict=True)]
-            for row in zip(counts, counts / most, strict=True)
-        ]
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        # Mistakes are few: the root lets a single one be seen.
+        shades = np.where(np.eye(len(counts), dtype=bool), 0.75 * shares, 0.9 * np.sqrt(shares)).round(3)
+        matrix = [list(zip(*row, strict=True)) for row in zip(counts.tolist(), shades.tolist(), strict=True)]
     mistakes = []
     for mistake in worst(probabilities, labels):
         image = None

@@ -1,5 +1,5 @@
-"""Named arrays and a text go into a safetensors file and come out of one. `files.py` keeps models in it; checkpoints
-may.
+"""Named arrays and a text go into a safetensors file and come out of one. `files.py` keeps models in it, and
+`checkpoints.py` the state of a run.
 
 Reading trusts nothing: every size is checked against the file's own before memory is taken, the arrays must fill the
 file without gap or overlap, and a file of another kind is refused by its name. Writing puts the whole file in place at

@@ -76,5 +76,6 @@ SAMPLES: dict[str, list[Sample]] = {
     ),
     "softsign": elementwise(lambda x: x / (1 + abs(x)), ANY, avoid=(0.0,)),
     "tanhshrink": elementwise(lambda x: x - math.tanh(x), ANY),
+    "logistic_slope": elementwise(lambda x, t: sigmoid(x) - t, ANY, (0.0, 1.0), avoid=(0.0,)),
     "logistic_loss": elementwise(lambda x, t: math.log1p(math.exp(x)) - t * x, ANY, (0.0, 1.0), avoid=(0.0,)),
 }

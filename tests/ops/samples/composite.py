@@ -95,7 +95,7 @@ FORMULAS: dict[str, str] = {
     "norm": "y = (Σ |x|^ord)^(1/ord)",
     "softmax": "y_i = exp(x_i - max x) / Σ_j exp(x_j - max x)",
     "softmin": "y_i = exp(-x_i) / Σ_j exp(-x_j)",
-    "glu": "y = a·sigmoid(b), x = [a, b]",
+    "glu": "y = a·sigmoid(b), a and b being the halves of x",
     "rrelu": "y = x where x > 0, else a·x; a random in training, else (lower + upper)/2",
     "uniform": "y = low + (high - low)·u",
     "normal": "y = mean + std·sqrt(-2 log u)·cos(2π v)",

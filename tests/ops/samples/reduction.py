@@ -134,12 +134,20 @@ def position(function: Any) -> Evaluation:
     return evaluate
 
 
+def log_of_sums(x: Any, axis: tuple[int, ...], keepdims: bool) -> np.ndarray:
+    """The formula with numbers too large for exp, two at a time."""
+    y = np.asarray(x, float)
+    for n in sorted(axis, reverse=True):
+        y = np.logaddexp.reduce(y, n, keepdims=keepdims) if y.size else np.full(np.sum(y, n, keepdims=keepdims).shape, -np.inf)
+    return y
+
+
 # What each printed formula says, written in NumPy; {axes} stands for the axes that are printed.
 FORMULAS: dict[str, dict[str, Evaluation]] = {
     "sum": {"y = Σ_{{{axes}}} x": along(np.sum)},
     "max": {"y = max_{{{axes}}} x": along(np.max)},
     "min": {"y = min_{{{axes}}} x": along(np.min)},
-    "logsumexp": {"y = log Σ_{{{axes}}} exp(x)": lambda x, axis, keepdims: np.log(np.exp(x).sum(axis, keepdims=keepdims))},
+    "logsumexp": {"y = log Σ_{{{axes}}} exp(x)": log_of_sums},
     "any": {"y = any_{{{axes}}} x": along(np.any)},
     "all": {"y = all_{{{axes}}} x": along(np.all)},
     "argmax": {"y = argmax_{{{axes}}} x": position(np.argmax)},

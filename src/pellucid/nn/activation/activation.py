@@ -21,7 +21,7 @@ class Activation(Module):
     # Attributes that its repr shows.
     shown: ClassVar[tuple[str, ...]] = ()
 
-    def features(self, given: int | None) -> int | None:
+    def _features_after(self, given: int | None) -> int | None:
         return given
 
     def extra_repr(self) -> str:

@@ -98,7 +98,7 @@ class GLU(Activation):
     def forward(self, x: Any) -> Tensor:
         return ops.glu(x, self.axis)
 
-    def features(self, given: int | None) -> int | None:
+    def _features_after(self, given: int | None) -> int | None:
         if self.axis >= 0:  # it may or may not be the last
             return None
         if given is None or self.axis != -1:

@@ -115,17 +115,18 @@ class PReLU(Activation):
         He et al., Delving deep into rectifiers, ICCV 2015, eq. 1.
     """
 
-    shown = ("num_parameters",)
     weight: Parameter
 
     @checked(num_parameters=Integer(1), init=_ANY)
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = None) -> None:
-        self.num_parameters = int(num_parameters)
         self.slope_below_zero = float(init)
         self.weight = Parameter(np.full(num_parameters, init), dtype=default_dtype() if dtype is None else dtype)
 
     def forward(self, x: Any) -> Tensor:
         return prelu(x, self.weight)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.weight.size}"
 
 
 class RReLU(Activation):

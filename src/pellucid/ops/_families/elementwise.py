@@ -129,13 +129,15 @@ def _value(
 
     if arity == 2 and plain:
         two = fast or partial(body, NUMPY)
+        # A ufunc knows that a Python number is weak. In a body m.exp(2.0) would be a float64, so it gets the dtype first.
+        numbers = fast is not None
 
         def binary(a: Any, b: Any) -> Any:
             if type(a) is np.ndarray:
                 dtype = a.dtype
-                if dtype in FLOATS and (type(b) is not np.ndarray or b.dtype is dtype):
+                if dtype in FLOATS and (b.dtype is dtype if type(b) is np.ndarray else numbers):
                     return two(a, b)
-            elif type(b) is np.ndarray and b.dtype in FLOATS:
+            elif numbers and type(b) is np.ndarray and b.dtype in FLOATS:
                 return two(a, b)
             return body(NUMPY, *prepared((a, b)))
 
@@ -148,7 +150,8 @@ def _value(
                 if type(a) is np.ndarray and a.dtype is not dtype:
                     break
             else:
-                return body(NUMPY, *arrays, **kw)
+                number = dtype.type
+                return body(NUMPY, *[a if type(a) is np.ndarray else number(a) for a in arrays], **kw)
         return body(NUMPY, *prepared(arrays), **kw)
 
     return several

@@ -76,6 +76,8 @@ def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Array) 
 def erf(x: Array) -> Array:
     """The error function by Cody's three ranges, to about 1e-15 relative, computed in float64."""
     x = np.asarray(x)
+    if x.ndim == 0:
+        return erf(x.reshape(1)).reshape(())
     z = x.astype(np.float64)
     a = np.abs(z)
     result = np.sign(z)  # beyond 6 the error function is 1 to the last bit
@@ -101,6 +103,10 @@ class _NumPy:
     """NumPy as a handler: attribute access falls through to NumPy's functions of the same name."""
 
     erf = staticmethod(erf)
+
+    @staticmethod
+    def positive(x: Any) -> Any:
+        return np.copy(x) if x.dtype.kind == "b" else np.positive(x)
 
     @staticmethod
     def power(a: Any, b: Any) -> Any:

@@ -82,13 +82,13 @@ def abs_(m: Any, x: Any) -> Any:
     return m.abs(x)
 
 
-@elementwise(onnx="Sign", vjp=_flat)
+@elementwise(onnx="Sign", vjp=_flat, accepts="fiu")
 def sign(m: Any, x: Any) -> Any:
     """-1, 0 or 1."""
     return m.sign(x)
 
 
-@elementwise(onnx="Round", vjp=_flat)
+@elementwise(onnx="Round", vjp=_flat, accepts="fiu")
 def round_(m: Any, x: Any) -> Any:
     """Nearest whole number, halves to the even one; its gradient is 0."""
     return m.round(x)

@@ -9,7 +9,7 @@ from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor
 from pellucid.ops._families.elementwise import elementwise
 from pellucid.ops.elementwise.arithmetic import divide, subtract
-from pellucid.ops.elementwise.logic import equal, greater_equal, isinf, logical_and
+from pellucid.ops.elementwise.logic import equal, greater_equal, logical_and
 from pellucid.ops.elementwise.selection import where
 
 
@@ -124,11 +124,11 @@ def logaddexp(m: Any, a: Any, b: Any) -> Any:
 @elementwise(
     onnx=NONE("Exp of a difference"),
     kind="float",
-    vjp=(lambda g, y, x, top: g * y, lambda g, y, x, top: where(isinf(top), 0.0, -g * y)),
+    vjp=(lambda g, y, x, top: g * y, lambda g, y, x, top: where(equal(top, -math.inf), 0.0, -g * y)),
 )
 def exp_below(m: Any, x: Any, top: Any) -> Any:
-    """exp(x - top), an infinite top counting as 0: the share of x in a sum whose logarithm is top."""
-    return m.exp(x - m.where(m.isinf(top), 0.0, top))
+    """exp(x - top), a top of -inf counting as 0: the share of x in a sum whose logarithm is top."""
+    return m.exp(x - m.where(top == -math.inf, 0.0, top))
 
 
 @elementwise(onnx="Erf", kind="float", vjp=lambda g, y, x: g * (2.0 / math.sqrt(math.pi)) * exp(-x * x))

@@ -249,7 +249,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         return
     if x._is_view():
         raise GradientError("core.in-place-view", shape=x.shape)
-    x._become(apply(_put, [before, value, *arrays], {"template": template}))
+    x._become(apply(_put, [before, value, *arrays], {"template": template}), before)
 
 
 def check_keeps_kind(op: str, given: DType, wanted: DType) -> None:

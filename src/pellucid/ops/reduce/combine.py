@@ -215,7 +215,7 @@ SUM_TO = register(
         value=_sum_to,
         spec=_sum_to_spec,
         vjp=lambda i, g, y, xs, attrs: broadcast_to(g, xs[0].shape),
-        cost=lambda specs, out, attrs: Cost(flops=specs[0].size - out.size),
+        cost=lambda specs, out, attrs: Cost(flops=max(specs[0].size - out.size, 0)),
         formula=lambda specs=None, attrs=None: "y = Σ_{axes that shape lacks} x",
         kernel=("add", 0),
         onnx=NONE("ReduceSum over those axes"),
