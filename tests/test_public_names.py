@@ -35,10 +35,10 @@ PUBLIC = {
         idx_folder k_fold mnist npz npz_splits read_idx spirals train_test_split two_moons write_idx xor
     """,
     "pellucid.errors": """
-        ArgumentError ArgumentTypeError DTypeError DataError DownloadError FileFormatError GradientError GraphError
-        IndexRangeError LabelError MissingDependencyError MissingFileError MissingKeyError ModelError
-        NoAttributeError NonFiniteError OutOfMemoryError PellucidError PellucidWarning RecordingError ShapeError
-        user_frame warn
+        ArgumentError ArgumentTypeError DTypeError DataError DownloadError FileAccessError FileFormatError
+        GradientError GraphError IndexRangeError LabelError MissingDependencyError MissingFileError MissingKeyError
+        ModelError NoAttributeError NonFiniteError OutOfMemoryError PellucidError PellucidWarning RecordingError
+        ShapeError user_frame warn
     """,
     "pellucid.graph": """
         Batch Captured Graph Instruction Ran Read Scope Value bind generalize record record_batched replay run

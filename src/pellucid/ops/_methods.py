@@ -126,6 +126,12 @@ def _namespace(self: Tensor, /, *, api_version: str | None = None) -> Any:
     return importlib.import_module("pellucid")
 
 
+def _dlpack(self: Tensor, **options: Any) -> Any:
+    """The values for another library, which shares their memory."""
+    self._read()
+    return self.data.__dlpack__(**options)
+
+
 def _comparison(function: Callable[..., Tensor]) -> Callable[..., Any]:
     """`x == None` and `x == "name"` are plain False, as for any object of another kind."""
     return lambda self, other: NotImplemented if other is None or isinstance(other, str) else function(self, other)
@@ -156,6 +162,8 @@ def attach() -> None:
     cls.__array_ufunc__ = array_ufunc
     cls.__array_function__ = array_function
     cls.__array_namespace__ = _namespace
+    cls.__dlpack__ = _dlpack
+    cls.__dlpack_device__ = lambda self: self.data.__dlpack_device__()
     cls.float = lambda self: shape.cast(self, np.float32)
     cls.double = lambda self: shape.cast(self, np.float64)
     cls.long = lambda self: shape.cast(self, np.int64)

@@ -74,7 +74,9 @@ def prelu(m: Any, x: Any, slope: Any) -> Any:
     return m.where(x > 0, x, x * slope)
 
 
-@elementwise(onnx="Clip", kind="float", vjp=lambda g, y, x, min_val, max_val: where(_between(x, min_val, max_val), g, 0.0))
+@elementwise(
+    onnx="Clip", kind="float", vjp=lambda g, y, x, min_val, max_val: where(_between(x, min_val, max_val), g, 0.0)
+)
 def hardtanh(m: Any, x: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """The input held between two bounds; the gradient is 0 at and outside them."""
     return m.minimum(m.maximum(x, min_val), max_val)
@@ -110,7 +112,9 @@ def softshrink(m: Any, x: Any, *, lambd: float = 0.5) -> Any:
     return m.maximum(x - lambd, 0) + m.minimum(x + lambd, 0)
 
 
-@elementwise(onnx=NONE("Where of a comparison"), kind="float", vjp=lambda g, y, x, threshold, value: where(x > threshold, g, 0.0))
+@elementwise(
+    onnx=NONE("Where of a comparison"), kind="float", vjp=lambda g, y, x, threshold, value: where(x > threshold, g, 0.0)
+)
 def threshold(m: Any, x: Any, *, threshold: float = 0.0, value: float = 0.0) -> Any:
     """The input where it is above a threshold, else a fixed value."""
     return m.where(x > threshold, x, value)

@@ -4,6 +4,7 @@ validation."""
 from __future__ import annotations
 
 import io
+import logging
 from typing import Any
 
 from pellucid._text import language, text
@@ -43,6 +44,8 @@ def curves(history: History, metric: str | None = None) -> bytes:
 
     font = _chinese_font() if language() == "zh" else None
     names = ["loss", *([metric] if metric is not None and metric in history else [])]
+    # Chinese fonts often come in one weight, which matplotlib would report on the terminal.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     # The figure is made without pyplot, so that no window system is looked for and no state is left behind.
     with rc_context(
         {"font.sans-serif": [font, "DejaVu Sans"] if font else ["DejaVu Sans"], "axes.unicode_minus": False}

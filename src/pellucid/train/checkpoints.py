@@ -3,36 +3,38 @@ the same bits.
 
 The file is a safetensors file: arrays by name, and in its metadata one JSON document that says where they belong. It
 holds weights and buffers, the optimizer, the schedule, the random state, the order of the data (a seed and an epoch),
-the callbacks, the best weights and the history. Nothing in it is imported or evaluated. It is written beside its place
-and moved there once it is complete on the disk.
+the callbacks, the best weights, the history, and a checksum of all that. Nothing in it is imported or evaluated. It is
+written beside its place and moved there once it is complete on the disk.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pellucid._typing import Array
+from pellucid.core.paths import as_path, made_folder
 from pellucid.core.rng import default_generator
 from pellucid.core.tensor import Tensor, wrap
-from pellucid.errors import DataError, FileFormatError
-from pellucid.train.container import read, write
+from pellucid.errors import DataError, FileAccessError, FileFormatError, MissingFileError, warn
+from pellucid.train.container import digest, read, write
 from pellucid.train.history import History
 from pellucid.train.run import Run, copied_weights, set_weights
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pellucid.train.callbacks import Callback
     from pellucid.train.loop import Step
 
 FILE_NAME = "checkpoint.safetensors"
-FORMAT = "pellucid-checkpoint-1"
+PREVIOUS_NAME = "checkpoint-previous.safetensors"
+FORMAT = "pellucid-checkpoint-2"
 EVERY_S = 1.0
 
 
@@ -47,25 +49,41 @@ class Checkpoint:
     """
 
     def __init__(self, folder: str | os.PathLike[str], run: Run, callbacks: list[Callback], step: Step) -> None:
-        self.path = Path(folder) / FILE_NAME
+        self.path = made_folder(as_path("fit: checkpoint", folder)) / FILE_NAME
         self.run = run
         self.callbacks = callbacks
         self._identity = _identity(run, callbacks, step)
+        self.resumed = False
         self._saved_at = -math.inf
 
     def save(self) -> None:
-        """Write the state; after an epoch within a second of the last save only if the run is about to end."""
-        run = self.run
-        ends = run.stopping is not None or run.epoch >= run.epochs
+        """Write the state after a whole epoch; within a second of the last save only if the run is about to end.
+
+        A place that no longer takes files is reported, and training goes on. The file of another run, which this one
+        did not go on from, is kept beside the new one.
+        """
+        ends = self.run.stopping is not None or self.run.epoch >= self.run.epochs
         if not ends and time.monotonic() - self._saved_at < EVERY_S:
             return
+        try:
+            made_folder(self.path.parent)
+            if self._saved_at == -math.inf and self.path.exists() and not self.resumed:
+                os.replace(self.path, self.path.with_name(PREVIOUS_NAME))
+            self._write()
+        except (FileAccessError, MissingFileError) as problem:
+            warn("train.checkpoint-failed", path=str(self.path), epoch=self.run.epoch, problem=problem.given)
+        self._saved_at = time.monotonic()
+
+    def _write(self) -> None:
+        run = self.run
         arrays: dict[str, Array] = {}
         best = run.best
         document = {
             "format": FORMAT,
             "identity": self._identity,
             "epoch": run.epoch,
-            "stopping": run.stopping,
+            # After Ctrl-C the run may go on.
+            "stopping": None if run.stopping == "interrupt" else run.stopping,
             "recent": list(run.recent),
             "history": run.history.to_dict(),
             "model": pack(copied_weights(run.model), "model", arrays),
@@ -77,9 +95,8 @@ class Checkpoint:
             if best is None
             else {"value": best.value, "epoch": best.epoch, "weights": pack(best.weights, "best", arrays)},
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        document["digest"] = digest(json.dumps(document), arrays)
         write(self.path, arrays, json.dumps(document))
-        self._saved_at = time.monotonic()
 
     def load(self) -> bool:
         """Give the run, its model, optimizer, schedule and callbacks the saved state; False where there is none yet.
@@ -119,6 +136,7 @@ class Checkpoint:
         run.stopping = stopping
         run.recent.extend(recent)
         run.samples_before = epoch * run.samples_total // run.epochs
+        self.resumed = True
         return True
 
 
@@ -126,18 +144,17 @@ def _identity(run: Run, callbacks: list[Callback], step: Step) -> dict[str, Any]
     """What must be the same for a resumed run to be the same run. The number of epochs may grow, unless a schedule is
     laid over them."""
     data = run.loader.data
-    digest = hashlib.blake2b(digest_size=16)
-    for array in (data.x, data.y, None if run.validation is None else run.validation.x, step.weights):
-        if array is not None:
-            digest.update(repr((array.shape, array.dtype.str)).encode())
-            digest.update(np.ascontiguousarray(array).data)
+    held_out = (None, None) if run.validation is None else (run.validation.x, run.validation.y)
+    rows = {"x": data.x, "y": data.y, "val_x": held_out[0], "val_y": held_out[1], "weights": step.weights}
     laid_out = run.schedule is not None and run.schedule_every == "step"
     return {
-        "data": digest.hexdigest(),
+        "data": digest("", {name: array for name, array in rows.items() if array is not None}),
         "loader": {k: v for k, v in run.loader.state_dict().items() if k not in ("epoch", "position")},
         "network": {name: list(value.shape) for name, value in run.model.state_dict().items()},
         "loss": getattr(run.loss, "__name__", type(run.loss).__name__),
         "optimizer": type(run.optimizer).__name__,
+        # A schedule notes the rate that it started from.
+        "lr": [float(group.get("initial_lr", group["lr"])) for group in run.optimizer.param_groups],
         "schedule": type(run.schedule).__name__,
         "metrics": [m.name for m in run.metrics],
         "callbacks": [type(c).__name__ for c in callbacks],
@@ -196,4 +213,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
         document = None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise FileFormatError("train.checkpoint-file", path=path.name, problem=f"format ≠ {FORMAT}")
+    expected = document.pop("digest", None)
+    if digest(json.dumps(document), arrays) != expected:
+        raise FileFormatError("train.checkpoint-file", path=path.name, problem="digest")
     return document, arrays

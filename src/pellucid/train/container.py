@@ -8,10 +8,10 @@ once or not at all.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-import os
-import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -20,7 +20,8 @@ import numpy as np
 from pellucid._text import text
 from pellucid._typing import Array, DType, Shape
 from pellucid.core.check import shown
-from pellucid.errors import ArgumentTypeError, FileFormatError, MissingFileError
+from pellucid.core.paths import accessing, existing_file, write_whole
+from pellucid.errors import FileFormatError
 
 HEADER_LIMIT_BYTES = 100_000_000
 """The longest header that is read: safetensors' own limit."""
@@ -39,16 +40,9 @@ _DTYPES = {
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
 }
+# Formats of numbers that safetensors files have and NumPy has not.
+_FOREIGN_DTYPES = ("BF16", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F4", "F6_E2M3", "F6_E3M2", "C64")
 _METADATA = "__metadata__"
-
-
-def as_path(value: Any) -> Path:
-    """`value` as a path, "~" filled in."""
-    if not isinstance(value, str | os.PathLike):
-        raise ArgumentTypeError(
-            "core.type", name="path", value=shown(value), type=type(value).__name__, expected="str | os.PathLike"
-        )
-    return Path(value).expanduser()
 
 
 # Writing
@@ -58,57 +52,39 @@ def write(path: Path, arrays: dict[str, Array], document: str) -> None:
     """Write arrays and a text to a file; equal contents give equal bytes.
 
     Raises
-        MissingFileError: the folder does not exist.
+        MissingFileError, FileAccessError: it cannot be written there.
     """
     from safetensors.numpy import save
 
     # safetensors does not copy what is not laid out in rows, and keeps the order of metadata only where there is one
     # entry.
     rows = {name: np.array(array, order="C", copy=None) for name, array in arrays.items()}
-    write_atomically(path, save(rows, metadata={"pellucid": document}))
+    write_whole(path, save(rows, metadata={"pellucid": document}))
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that at every moment either the old one or the new one is there, whole.
-
-    Raises
-        MissingFileError: the folder does not exist.
-    """
-    target = Path(os.path.realpath(path))  # through a link, not over it
-    if not target.parent.is_dir():
-        raise MissingFileError("files.missing-folder", path=str(target.parent))
-    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+def digest(document: str, arrays: Mapping[str, Array]) -> str:
+    """A checksum of everything in a file. It finds damage; it is no proof of where a file comes from."""
+    total = hashlib.blake2b(document.encode(), digest_size=16)
+    for name in sorted(arrays):
+        array = np.array(arrays[name], order="C", copy=None)
+        total.update(f"\n{name} {array.dtype.name} {array.shape}\n".encode())
+        total.update(array.reshape(-1).view(np.uint8).data)
+    return total.hexdigest()
 
 
 # Reading
 
 
-def read(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+def read(path: Any) -> tuple[dict[str, Array], dict[str, str]]:
     """The arrays of a safetensors file by name, and its metadata.
 
     Raises
-        MissingFileError: no such file.
+        MissingFileError, FileAccessError: no such file, or none that can be read.
         FileFormatError: another kind of file, or a truncated or damaged one; says what is wrong, and where.
     """
-    if not path.is_file():
-        raise MissingFileError("files.missing", path=str(path))
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    path = existing_file("path", path)
+    with accessing(path), path.open("rb") as file:
+        size = path.stat().st_size
         header, start = _header(file, path.name, size)
         metadata = header.pop(_METADATA, {})
         if type(metadata) is not dict or not all(type(v) is str for v in metadata.values()):
@@ -177,6 +153,8 @@ def _places(header: dict[str, Any], name: str, size: int) -> list[_Place]:
         if type(entry) is not dict or set(entry) != {"dtype", "shape", "data_offsets"}:
             raise _damaged(name, where, shown(entry), "{dtype, shape, data_offsets}")
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+        if dtype in _FOREIGN_DTYPES:
+            raise FileFormatError("files.dtype", path=name, tensor=key, dtype=dtype, dtypes=", ".join(_DTYPES))
         if type(dtype) is not str or dtype not in _DTYPES:
             raise _damaged(name, f"{where}.dtype", shown(dtype), " | ".join(_DTYPES))
         if type(shape) is not list or len(shape) > 32 or not all(type(n) is int and 0 <= n < 2**62 for n in shape):
@@ -233,7 +211,9 @@ def foreign_kind(first: bytes, file: IO[bytes]) -> str | None:
     ):
         if first.startswith(start) and (len(start) > 2 or first[2:8] != bytes(6)):
             return kind
-    return "tflite" if first[4:8] == b"TFL3" else None
+    if first[4:8] == b"TFL3":
+        return "tflite"
+    return "text" if len(first) >= 8 and all(32 <= c < 127 or c in b"\t\n\r" for c in first) else None
 
 
 def _zip_kind(file: IO[bytes]) -> str:

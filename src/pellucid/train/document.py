@@ -4,9 +4,8 @@ names. `files.py` builds it from a network when it saves, and has it checked her
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from pellucid.data import MinMax, Standardize
 from pellucid.errors import ArgumentError, ArgumentTypeError, DTypeError, FileFormatError, ShapeError
 from pellucid.graph import Graph, Value
 from pellucid.nn import Module
+from pellucid.train.container import digest
 from pellucid.train.loaded import Part
 
 FORMAT = "pellucid-model"
@@ -138,7 +138,7 @@ def checked_feature_names(names: Any, graph: Graph) -> list[str] | None:
 def _names(argument: str, names: Any) -> list[str] | None:
     if names is None:
         return None
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+    if isinstance(names, str) or not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
         raise ArgumentTypeError("files.names", argument=argument, given=shown(names))
     return [str(name) for name in names]
 
@@ -164,16 +164,6 @@ def written(document: dict[str, Any]) -> str:
     """The document as text, the same for equal documents."""
     # ASCII, so that no name can be unfit for the file.
     return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def digest(document: dict[str, Any], arrays: Mapping[str, Array]) -> str:
-    """A checksum of everything in the file. It finds damage; it is no proof of where a file comes from."""
-    total = hashlib.blake2b(written({k: v for k, v in document.items() if k != "digest"}).encode(), digest_size=16)
-    for name in sorted(arrays):
-        array = np.array(arrays[name], order="C", copy=None)
-        total.update(f"\n{name} {array.dtype.name} {array.shape}\n".encode())
-        total.update(array.reshape(-1).view(np.uint8).data)
-    return total.hexdigest()
 
 
 # Loading
@@ -214,7 +204,7 @@ def as_document(path: str, arrays: dict[str, Array], metadata: dict[str, str]) -
     if type(document["pellucid"]) is not str or type(document["metadata"]) is not dict:
         raise wrong(path, "pellucid, metadata", (document["pellucid"], document["metadata"]), "str, {...}")
     try:
-        found = digest(document, arrays)
+        found = digest(written({k: v for k, v in document.items() if k != "digest"}), arrays)
     except (ValueError, RecursionError) as problem:
         raise wrong(path, "metadata", str(problem), "JSON") from None
     if document["digest"] != found:

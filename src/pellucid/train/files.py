@@ -18,6 +18,7 @@ import numpy as np
 
 from pellucid._typing import Array
 from pellucid.core.context import enable_grad
+from pellucid.core.paths import as_path
 from pellucid.core.tensor import Tensor, to_array, wrap
 from pellucid.errors import (
     ArgumentError,
@@ -31,7 +32,7 @@ from pellucid.errors import (
 from pellucid.graph import Graph, record_batched
 from pellucid.graph.encode import from_document, to_document
 from pellucid.nn import Module
-from pellucid.train.container import as_path, read, write
+from pellucid.train.container import digest, read, write
 from pellucid.train.document import (
     FORMAT,
     RESERVED,
@@ -41,7 +42,6 @@ from pellucid.train.document import (
     checked_class_names,
     checked_feature_names,
     contents,
-    digest,
     names_in,
     parts_in,
     plain,
@@ -82,7 +82,7 @@ def save(
         ArgumentError: the input's shape is not known, or names do not fit.
         RecordingError: the network looks at values, draws random numbers in eval mode, or does something else for
             other batch sizes.
-        MissingFileError: the folder does not exist.
+        MissingFileError, FileAccessError: it cannot be written there.
     Examples
         >>> import pellucid as pl
         >>> model = pl.nn.Linear(4, 2)
@@ -90,7 +90,7 @@ def save(
         >>> pl.load("linear.safetensors").predict([[0.0, 0.0, 0.0, 0.0]]).tolist()
         [[0.0, 0.0]]
     """
-    file_path = as_path(path)
+    file_path = as_path("path", path)
     if not isinstance(model, Module):
         raise ArgumentTypeError("files.not-a-module", type=type(model).__name__)
     if isinstance(model, LoadedModel):
@@ -114,7 +114,7 @@ def save(
         "feature_names": checked_feature_names(feature_names, graph),
         "metadata": plain(metadata),
     }
-    document["digest"] = digest(document, arrays)
+    document["digest"] = digest(written(document), arrays)
     write(file_path, arrays, written(document))
 
 
@@ -126,10 +126,10 @@ def load(path: Any) -> LoadedModel:
     Returns
         LoadedModel, in eval mode; its parameters are trainable, by their own names
     Raises
-        MissingFileError: no such file.
+        MissingFileError, FileAccessError: no such file, or none that can be read.
         FileFormatError: a truncated, damaged or foreign file, an unknown version or operation; says what, and where.
     """
-    file_path = as_path(path)
+    file_path = as_path("path", path)
     arrays, metadata = read(file_path)
     document = as_document(file_path.name, arrays, metadata)
     parts, tensors = parts_in(file_path.name, document["parts"], arrays)
@@ -161,7 +161,7 @@ def load_weights(path: Any) -> dict[str, Array]:
     Raises
         MissingFileError, FileFormatError: as `load`.
     """
-    arrays, _ = read(as_path(path))
+    arrays, _ = read(path)
     return {name: array for name, array in arrays.items() if not name.startswith(RESERVED)}
 
 

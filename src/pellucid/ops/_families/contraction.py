@@ -75,15 +75,15 @@ def plan(text: str) -> Callable[[Array, Array], Array]:
     alone_b = tuple(n for n, i in enumerate(b_letters) if i not in a_letters and i not in out_letters)
 
     if not batch and not alone_a and not alone_b and "1" not in text and len(rows) == len(cols) == len(inner) == 1:
-        # A plain matrix product of views: what layers of a network do.
+        # A plain matrix product of views: what layers of a network do. `dot` starts quicker than `@`.
         k, i = inner[0], rows[0]
         a_flip, b_flip, out_flip = a_term != i + k, b_term[0] != k, out[0] != i
         if not out_flip:
             return {
-                (False, False): lambda a, b: a @ b,
-                (False, True): lambda a, b: a @ b.T,
-                (True, False): lambda a, b: a.T @ b,
-                (True, True): lambda a, b: a.T @ b.T,
+                (False, False): lambda a, b: a.dot(b),
+                (False, True): lambda a, b: a.dot(b.T),
+                (True, False): lambda a, b: a.T.dot(b),
+                (True, True): lambda a, b: a.T.dot(b.T),
             }[a_flip, b_flip]
         return lambda a, b: ((a.T if a_flip else a) @ (b.T if b_flip else b)).T
 

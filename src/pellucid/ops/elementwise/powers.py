@@ -35,6 +35,9 @@ def power(m: Any, a: Any, b: Any) -> Any:
     return m.power(a, b)
 
 
+pow = power
+
+
 @elementwise(onnx="Mul", vjp=lambda g, y, x: 2.0 * g * x)
 def square(m: Any, x: Any) -> Any:
     """The input times itself."""
