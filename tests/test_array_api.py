@@ -1,4 +1,4 @@
-"""The array-API standard, version 2024.12: every function of it is in the namespace with the standard's meaning, or its absence has a reason."""
+"""The array-API standard, version 2024.12: every function of it is here with its meaning, or its absence has a reason."""
 
 import inspect
 import math
@@ -51,7 +51,10 @@ STANDARD: dict[str, Any] = {
     "isdtype": (lambda: (pl.isdtype(pl.int8, "integral"), pl.isdtype(pl.int8, (pl.float32, "bool"))), (True, False)),
     "result_type": (lambda: pl.result_type(pl.int8, pl.int16), np.dtype("int16")),
     "bool": (lambda: pl.ones(1, pl.bool).dtype, np.dtype("bool")),
-    **{n: (lambda n=n: pl.ones(1, getattr(pl, n)).dtype, np.dtype(n)) for n in "int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split()},
+    **{
+        n: (lambda n=n: pl.ones(1, getattr(pl, n)).dtype, np.dtype(n))
+        for n in "int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split()
+    },
     "complex64": NO_COMPLEX,
     "complex128": NO_COMPLEX,
     # Elementwise

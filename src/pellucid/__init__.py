@@ -28,8 +28,14 @@ if TYPE_CHECKING:
     from pellucid import graph as graph
     from pellucid import nn as nn
     from pellucid import optim as optim
+    from pellucid import train as train
     from pellucid.gradient_check import GradientCheck as GradientCheck
     from pellucid.gradient_check import check_gradients as check_gradients
+    from pellucid.train import evaluate as evaluate
+    from pellucid.train import fit as fit
+    from pellucid.train import load as load
+    from pellucid.train import predict as predict
+    from pellucid.train import save as save
 
 __version__ = "0.1.0.dev0"
 

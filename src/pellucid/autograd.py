@@ -169,10 +169,10 @@ def backward(
         with quiet():
             given = {id(seed)}
             for tensor, g in _propagate([output], [seed], chosen):
-                if tensor.grad is None or tensor._grad_used:
+                if tensor.grad is None or tensor.grad is tensor._used_grad:
                     # .grad is nobody else's: no view, not the caller's own seed, nor another tensor's gradient.
                     tensor.grad = g if g.data.base is None and id(g) not in given else positive(g)
-                    tensor._grad_used = False
+                    tensor._used_grad = None
                     given.add(id(g))
                 else:
                     tensor.grad = add(tensor.grad, g)

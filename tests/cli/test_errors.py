@@ -362,9 +362,9 @@ def test_models_and_rows_that_do_not_fit(capsys: pytest.CaptureFixture[str]) -> 
         "  expected: a name that ends in .csv or .npz\n"
     )
     assert call(capsys, "predict", "runs/three", "three.npz", "--out", "no/where.csv").err == (
-        "MissingFileError: the output file cannot be written\n"
-        "  given:    no/where.csv: No such file or directory\n"
-        "  expected: a path that can be written\n"
+        "MissingFileError: the folder to write to does not exist\n"
+        f"  given:    {Path('no').resolve()}\n"
+        "  expected: an existing folder\n"
     )
 
 

@@ -141,7 +141,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(package: s
         f"MissingDependencyError: the command line needs packages that are not installed\n"
         f"  given:    {package} is missing\n"
         "  expected: the packages of the extra app\n"
-        "  fix:      pip install pellucid[app]\n"
+        '  fix:      pip install ".[app]" in the folder of pellucid\n'
     )
 
 

@@ -6,7 +6,16 @@ import pytest
 from pellucid.core.check import Flag, Integer, Options, Pair, Real, check, checked, closest, shown
 from pellucid.errors import ArgumentError, ArgumentTypeError
 
-CONSTRAINTS = [Real(0, 1), Real(0, left_open=True), Real(none=True), Integer(1, 5), Integer(none=True), Options("a", "b"), Flag(), Pair(Real(0, 1))]
+CONSTRAINTS = [
+    Real(0, 1),
+    Real(0, left_open=True),
+    Real(none=True),
+    Integer(1, 5),
+    Integer(none=True),
+    Options("a", "b"),
+    Flag(),
+    Pair(Real(0, 1)),
+]
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS, ids=str)

@@ -1,4 +1,4 @@
-"""Random keys: the same bits as NumPy's Philox, streams that differ, states that come back, and the distributions made of them."""
+"""Random keys: the bits of NumPy's Philox, streams that differ, states that come back, and the distributions of draws."""
 
 import numpy as np
 import pytest

@@ -58,18 +58,30 @@ def test_a_list_of_tensors_with_gradients_is_refused() -> None:
         assert pl.tensor([a, a]).tolist() == [[1.0], [1.0]]
 
 
+NOT_NUMBERS = """these are not numbers
+  given:    {}
+  expected: floats, whole numbers of at most 64 bits, booleans, or nested lists of them"""
+NOT_REAL = """the data are not real numbers
+  given:    dtype {}
+  expected: floats, whole numbers or booleans"""
+MASKED = """masked arrays are not taken, since the mask would be lost
+  given:    a numpy.ma.MaskedArray
+  expected: an array without a mask
+  fix:      masked.filled(value)"""
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (None, "these are not numbers\n  given:    None (NoneType)\n  expected: floats, whole numbers of at most 64 bits, booleans, or nested lists of them"),
-        ("a", "these are not numbers\n  given:    'a' (str)\n  expected: floats, whole numbers of at most 64 bits, booleans, or nested lists of them"),
-        ([10**30], "these are not numbers\n  given:    [1000000000000000000000000000000] (list)\n  expected: floats, whole numbers of at most 64 bits, booleans, or nested lists of them"),
-        (1j, "these are not numbers\n  given:    1j (complex)\n  expected: floats, whole numbers of at most 64 bits, booleans, or nested lists of them"),
-        (np.array(["a"]), "the data are not real numbers\n  given:    dtype <U1\n  expected: floats, whole numbers or booleans"),
-        (np.ones(1, complex), "the data are not real numbers\n  given:    dtype complex128\n  expected: floats, whole numbers or booleans"),
-        (np.ma.masked_array([1.0], [True]), "masked arrays are not taken, since the mask would be lost\n  given:    a numpy.ma.MaskedArray\n  expected: an array without a mask\n  fix:      masked.filled(value)"),
+        (None, NOT_NUMBERS.format("None (NoneType)")),
+        ("a", NOT_NUMBERS.format("'a' (str)")),
+        ([10**30], NOT_NUMBERS.format("[1000000000000000000000000000000] (list)")),
+        (1j, NOT_NUMBERS.format("1j (complex)")),
+        (np.array(["a"]), NOT_REAL.format("<U1")),
+        (np.ones(1, complex), NOT_REAL.format("complex128")),
+        (np.ma.masked_array([1.0], [True]), MASKED),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_numbers_is_refused(data: Any, words: str) -> None:
     with pytest.raises(DTypeError) as problem:
         pl.tensor(data)
@@ -79,12 +91,21 @@ def test_what_is_not_numbers_is_refused(data: Any, words: str) -> None:
 def test_ragged_lists_are_refused() -> None:
     with pytest.raises(ShapeError) as problem:
         pl.tensor([[1.0], [1.0, 2.0]])
-    assert message(problem) == "the nested lists have unequal lengths\n  given:    rows of different lengths\n  expected: a rectangular array"
+    assert (
+        message(problem)
+        == "the nested lists have unequal lengths\n  given:    rows of different lengths\n  expected: a rectangular array"
+    )
 
 
 @pytest.mark.parametrize("dtype", ["nonsense", 3, object(), "complex64", "U3"])
 @pytest.mark.parametrize(
-    "use", [lambda d: pl.tensor([1.0]).astype(d), lambda d: pl.zeros(2, d), lambda d: pl.sum([1.0], dtype=d), lambda d: pl.tensor(1, d)]
+    "use",
+    [
+        lambda d: pl.tensor([1.0]).astype(d),
+        lambda d: pl.zeros(2, d),
+        lambda d: pl.sum([1.0], dtype=d),
+        lambda d: pl.tensor(1, d),
+    ],
 )
 def test_unknown_dtypes_are_refused(use: Any, dtype: Any) -> None:
     with pytest.raises(DTypeError):

@@ -111,7 +111,7 @@ def train_step(w, m):
         with pl.no_grad():
             m.assign(m * 0.9 + w.grad)
             w.assign(w - 0.1 * m)
-        w._grad_used = True
+        w._used_grad = w.grad
         return loss, w.grad
 
     return step

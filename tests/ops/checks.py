@@ -1,5 +1,6 @@
-"""The checks that every operation passes. Enter: an Op (or a composite) and a sample. Leave: nothing, or an AssertionError. Each check compares
-with something that the declaration does not share: an oracle, differences, a counted run, loops over an index formula.
+"""The checks that every operation passes. Enter: an Op (or a composite) and a sample. Leave: nothing, or an
+AssertionError. Each check compares with something that the declaration does not share: an oracle, differences, a counted
+run, loops over an index formula.
 """
 
 import inspect
@@ -77,11 +78,15 @@ NUMBERS: list[Any] = [True, 2, 1.5]
 
 
 def check_dtypes(op: Op) -> None:
-    """The shape rule against the result for all dtypes and Python numbers together, broadcasting, and empty tensors: where one refuses, so does
-    the other."""
+    """The shape rule against the result for all dtypes and Python numbers together, broadcasting, and empty tensors:
+    where one refuses, so does the other."""
     arity = len(inspect.signature(op.kernel).parameters) - 1 - len(op.attrs)
     choices: list[Any] = [*(wrap(np.ones((2, 1), d)) for d in DTYPES), *NUMBERS]
-    others: list[Any] = [*(wrap(np.ones((0,), d)) for d in DTYPES), *(wrap(np.ones((1, 3), d)) for d in DTYPES[:4]), *NUMBERS]
+    others: list[Any] = [
+        *(wrap(np.ones((0,), d)) for d in DTYPES),
+        *(wrap(np.ones((1, 3), d)) for d in DTYPES[:4]),
+        *NUMBERS,
+    ]
     thirds: list[Any] = [wrap(np.ones(3, np.float32)), wrap(np.ones((), np.int8)), 2.5]
     for inputs in itertools.product(*[choices, others, thirds][:arity]):
         kw = dict(op.attrs)
@@ -142,7 +147,7 @@ def check_gradient(op: Op | Composite, sample: Sample) -> None:
 
 
 def check_second(op: Op | Composite, sample: Sample) -> None:
-    """The gradient of a weighed sum of the gradients, by every input and by the incoming gradient, against differences."""
+    """The gradient of a weighed sum of the gradients, by each input and by the incoming gradient, against differences."""
     run = runner(op, sample)
     leaves = tensors(sample, ask=True)
     asked = [x for x in leaves if isinstance(x, Tensor) and x.requires_grad]
@@ -282,13 +287,15 @@ def evaluated(op: Op, sample: Sample, formula: str) -> np.ndarray:
             values: list[Any] = list(sample.inputs)
         else:
             values = [a.astype(float) if a.dtype.kind == "f" else a for a in arrays]
-        return eval(right, {"__builtins__": {}}, _Functions(zip(names, values, strict=False)))  # type: ignore[no-any-return]
+        return eval(right, {"__builtins__": {}}, _Functions(zip(names, values, strict=False)))  # type: ignore[no-any-return]  # noqa: S307
     if op.family == "contraction":
         return interpreted(formula, list(inspect.signature(op.value).parameters), arrays)
     texts = FORMULAS[op.name]
     axes = sample.attrs.get("axis")
     for text, evaluate in texts.items():
-        filled = text if "{" not in text else text.format(axes=",".join(map(str, axes)) if isinstance(axes, tuple) else axes)
+        filled = (
+            text if "{" not in text else text.format(axes=",".join(map(str, axes)) if isinstance(axes, tuple) else axes)
+        )
         if filled == formula:
             return evaluate(*sample.inputs, **sample.attrs)  # type: ignore[no-any-return]
     raise AssertionError(f"no evaluation is written for the formula {formula!r}")
@@ -328,7 +335,9 @@ def check_index(op: Op, sample: Sample) -> None:
     y = apply(op, list(inputs), dict(sample.attrs)).data
     places = tuple(np.indices(y.shape)) if y.ndim else ()
     index = op.kernel(places, specs, **sample.attrs)
-    np.testing.assert_array_equal(y, sample.inputs[0][tuple(np.broadcast_to(i, y.shape) for i in index)].astype(y.dtype))
+    np.testing.assert_array_equal(
+        y, sample.inputs[0][tuple(np.broadcast_to(i, y.shape) for i in index)].astype(y.dtype)
+    )
 
 
 COMBINE: dict[str, Callable[[Any, Any], Any]] = {

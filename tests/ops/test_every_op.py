@@ -1,5 +1,6 @@
-"""Walks the registry: every primitive and every composite of `ops` is checked against oracles that its declaration does not share, and each
-check is shown to catch a planted fault."""
+"""Walks the registry: every primitive and every composite of `ops` is checked against oracles that its declaration does
+not share, and each check is shown to catch a planted fault.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import pellucid.nn  # noqa: F401  (declares operations too)
+import pellucid.nn
 import pellucid.optim  # noqa: F401
 from pellucid.core.op import COMPOSITES, NONE, REGISTRY, Cost, Op
 from pellucid.core.spec import Spec
@@ -130,29 +131,52 @@ def detached(i: int, g: Tensor, y: Tensor, xs: list[Any], attrs: dict[str, Any])
     return g * y.detach()
 
 
-FAULTS: list[tuple[str, Any, Op, Sample]] = [
-    ("a wrong value", checks.check_value, replace(REGISTRY["exp"], value=lambda x: np.exp(x) + 1e-9), first("exp")),
-    ("a wrong value in float32", checks.check_value, replace(REGISTRY["exp"], value=lambda x: np.exp(x) + x.dtype.type(1e-3) * (x.dtype == np.float32)), first("exp")),
-    ("a wrong shape", checks.check_value, replace(REGISTRY["exp"], value=lambda x: np.exp(x)[None]), first("exp")),
-    ("a wrong dtype rule", checks.check_spec, replace(REGISTRY["exp"], spec=lambda x: Spec(x.shape, np.dtype("f8"))), first("exp")),
-    ("a wrong shape rule", checks.check_spec, replace(REGISTRY["exp"], spec=lambda x: Spec((*x.shape, 1), x.dtype)), first("exp")),
-    ("a wrong gradient", checks.check_gradient, replace(REGISTRY["exp"], vjp=lambda i, g, y, xs, attrs: g * y * 1.0001), first("exp")),
-    ("a forgotten input", checks.check_gradient, replace(REGISTRY["multiply"], vjp=lambda i, g, y, xs, attrs: g * xs[1] if i == 0 else None), first("multiply")),
-    ("a gradient without a history", checks.check_second, replace(REGISTRY["exp"], vjp=detached), first("exp")),
-    ("a wrong count", checks.check_cost, replace(REGISTRY["sigmoid"], cost=lambda specs, out, kw: Cost(0, 5 * out.size, out.size)), first("sigmoid")),
-    ("a special function counted as plain", checks.check_cost, replace(REGISTRY["exp"], cost=lambda specs, out, kw: Cost(0, out.size, 0)), first("exp")),
-    ("a product counted without its sum", checks.check_cost, replace(REGISTRY["matmul"], cost=lambda specs, out, kw: Cost(out.size)), first("matmul")),
-    ("a sum of n counted as n steps", checks.check_cost, replace(REGISTRY["sum"], cost=lambda specs, out, kw: Cost(0, specs[0].size)), first("sum")),
-    ("a wrong formula", checks.check_formula, replace(REGISTRY["exp"], formula=lambda specs=None, kw=None: "y = exp(x) + 1"), first("exp")),
-    ("a wrong index formula", checks.check_formula, replace(REGISTRY["contract"], formula=lambda specs=None, kw=None: "y[i,j] = Σ_k a[i,k]·b[j,k]"), first("contract")),
-    ("a formula that nobody evaluates", checks.check_formula, replace(REGISTRY["flip"], formula=lambda specs=None, kw=None: "y[i] = x[n - i]"), first("flip")),
-    ("a wrong index map", checks.check_index, replace(REGISTRY["flip"], kernel=lambda i, specs, axis: i), first("flip")),
-    ("a wrong combination", checks.check_combine, replace(REGISTRY["sum"], kernel=("maximum", 0)), first("sum")),
-    ("a wrong identity", checks.check_combine, replace(REGISTRY["sum"], kernel=("add", 1)), first("sum")),
-]  # fmt: skip
+def fault(what: str, check: Any, name: str, **changed: Any) -> Any:
+    return pytest.param(check, replace(REGISTRY[name], **changed), first(name), id=what)
 
 
-@pytest.mark.parametrize(("check", "op", "sample"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
+def cost(plain: int, special: int = 0) -> Any:
+    return lambda specs, out, kw: Cost(0, plain * out.size, special * out.size)
+
+
+def text(formula: str) -> Any:
+    return lambda specs=None, kw=None: formula
+
+
+def off_in_float32(x: Any) -> Any:
+    return np.exp(x) * (1.001 if x.dtype == np.float32 else 1)
+
+
+FAULTS = [
+    fault("a wrong value", checks.check_value, "exp", value=lambda x: np.exp(x) + 1e-9),
+    fault("a wrong value in float32", checks.check_value, "exp", value=off_in_float32),
+    fault("a wrong shape", checks.check_value, "exp", value=lambda x: np.exp(x)[None]),
+    fault("a wrong dtype rule", checks.check_spec, "exp", spec=lambda x: Spec(x.shape, np.dtype("f8"))),
+    fault("a wrong shape rule", checks.check_spec, "exp", spec=lambda x: Spec((*x.shape, 1), x.dtype)),
+    fault("a wrong gradient", checks.check_gradient, "exp", vjp=lambda i, g, y, xs, kw: g * y * 1.0001),
+    fault(
+        "a forgotten input",
+        checks.check_gradient,
+        "multiply",
+        vjp=lambda i, g, y, xs, kw: g * xs[1] if i == 0 else None,
+    ),
+    fault("a gradient without a history", checks.check_second, "exp", vjp=detached),
+    fault("a wrong count", checks.check_cost, "sigmoid", cost=cost(5, 1)),
+    fault("a special function counted as plain", checks.check_cost, "exp", cost=cost(1)),
+    fault("a product counted without its sum", checks.check_cost, "matmul", cost=lambda specs, out, kw: Cost(out.size)),
+    fault(
+        "a sum of n counted as n steps", checks.check_cost, "sum", cost=lambda specs, out, kw: Cost(0, specs[0].size)
+    ),
+    fault("a wrong formula", checks.check_formula, "exp", formula=text("y = exp(x) + 1")),
+    fault("a wrong index formula", checks.check_formula, "contract", formula=text("y[i,j] = Σ_k a[i,k]·b[j,k]")),
+    fault("a formula that nobody evaluates", checks.check_formula, "flip", formula=text("y[i] = x[n - i]")),
+    fault("a wrong index map", checks.check_index, "flip", kernel=lambda i, specs, axis: i),
+    fault("a wrong combination", checks.check_combine, "sum", kernel=("maximum", 0)),
+    fault("a wrong identity", checks.check_combine, "sum", kernel=("add", 1)),
+]
+
+
+@pytest.mark.parametrize(("check", "op", "sample"), FAULTS)
 def test_a_planted_fault_is_caught(check: Any, op: Op, sample: Sample) -> None:
     with pytest.raises((AssertionError, IndexError, KeyError, ValueError)):
         check(op, sample)

@@ -1,4 +1,4 @@
-"""Indexing, shapes, reductions and dtypes against NumPy on random cases, with empty and 1-sized axes and strided inputs."""
+"""Indexing, shapes, reductions and dtypes against NumPy on random cases: empty and 1-sized axes, strided inputs."""
 
 import itertools
 from typing import Any
@@ -41,7 +41,16 @@ def indexed(draw: Any) -> tuple[np.ndarray, Any]:
             hnp.basic_indices(shape, allow_newaxis=True),
             hnp.integer_array_indices(shape, result_shape=hnp.array_shapes(max_dims=2, max_side=3)),
             hnp.arrays(bool, st.just(shape)),
-            st.tuples(*(st.one_of(st.integers(-n, n - 1), hnp.arrays(int, 2, elements=st.integers(-n, n - 1)), st.just(slice(None))) for n in shape)),
+            st.tuples(
+                *(
+                    st.one_of(
+                        st.integers(-n, n - 1),
+                        hnp.arrays(int, 2, elements=st.integers(-n, n - 1)),
+                        st.just(slice(None)),
+                    )
+                    for n in shape
+                )
+            ),
         )
     )
     return numbered(shape, draw(st.booleans())), index
@@ -85,7 +94,7 @@ def test_shapes(shape: tuple[int, ...], strided: bool, data: st.DataObject) -> N
     lead = data.draw(st.lists(st.integers(0, 2), max_size=2))
     spread = (*lead, *(data.draw(st.integers(0, 3)) if n == 1 else n for n in shape))
     the_same(pl.broadcast_to(x, spread), np.broadcast_to(x, spread))
-    y, g = vjp(lambda t: pl.broadcast_to(t, spread), x, np.ones(spread))
+    _, g = vjp(lambda t: pl.broadcast_to(t, spread), x, np.ones(spread))
     the_same(g, np.full(shape, np.prod(spread) / x.size if x.size else 0.0))
     if shape:
         axis = data.draw(st.integers(-len(shape), len(shape) - 1))
@@ -103,7 +112,9 @@ def test_shapes(shape: tuple[int, ...], strided: bool, data: st.DataObject) -> N
 @given(SHAPES, st.booleans(), st.booleans(), st.data())
 def test_reductions(shape: tuple[int, ...], keepdims: bool, strided: bool, data: st.DataObject) -> None:
     x = numbered(shape, strided) / 7 - 1
-    axis = data.draw(st.one_of(st.none(), st.sets(st.integers(0, max(len(shape) - 1, 0))).map(tuple) if shape else st.none()))
+    axis = data.draw(
+        st.one_of(st.none(), st.sets(st.integers(0, max(len(shape) - 1, 0))).map(tuple) if shape else st.none())
+    )
     kw = {"axis": axis, "keepdims": keepdims}
     empty = 0 in (shape if axis is None else [shape[a] for a in axis])
     with np.errstate(all="ignore"):
@@ -116,7 +127,9 @@ def test_reductions(shape: tuple[int, ...], keepdims: bool, strided: bool, data:
                 with pytest.raises(PellucidError):
                     getattr(pl, name)(x, **kw)
             else:
-                np.testing.assert_allclose(getattr(pl, name)(x, **kw).numpy(), getattr(np, name)(x, **kw), rtol=1e-10, atol=1e-12)
+                np.testing.assert_allclose(
+                    getattr(pl, name)(x, **kw).numpy(), getattr(np, name)(x, **kw), rtol=1e-10, atol=1e-12
+                )
     if shape:
         one = data.draw(st.integers(-len(shape), len(shape) - 1))
         np.testing.assert_allclose(pl.cumsum(x, one).numpy(), np.cumsum(x, one), rtol=1e-12, atol=1e-12)
@@ -170,7 +183,9 @@ def test_python_numbers_are_weak(dtype: str) -> None:
 def test_the_default_dtype_is_what_python_floats_become() -> None:
     try:
         pl.set_default_dtype("float64")
-        assert pl.tensor([0.1]).dtype == (pl.tensor([1]) * 0.5).dtype == pl.exp(1).dtype == pl.zeros(2).dtype == "float64"
+        assert (
+            pl.tensor([0.1]).dtype == (pl.tensor([1]) * 0.5).dtype == pl.exp(1).dtype == pl.zeros(2).dtype == "float64"
+        )
         assert pl.tensor([0.1]).tolist() == [0.1]
     finally:
         pl.set_default_dtype("float32")

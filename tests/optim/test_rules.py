@@ -86,7 +86,7 @@ def test_a_variance_that_rounding_makes_negative_counts_as_zero() -> None:
     optimizer = optim.RMSprop([w], lr=1e-4, alpha=0.9, centered=True)
     gradients = np.linspace(0.1, 3, 64, dtype=np.float32)
     for _ in range(300):  # the same gradient every time: its variance is 0 but for rounding
-        w.grad, w._grad_used = pl.Tensor(gradients), False
+        w.grad = pl.Tensor(gradients)
         optimizer.step()
     mean = optimizer.state[w]["grad_avg"].numpy()
     assert (optimizer.state[w]["square_avg"].numpy() - mean * mean).min() < 0
@@ -111,7 +111,7 @@ def test_lion_is_its_papers(maximize: bool) -> None:
     w = pl.Tensor(start.copy(), requires_grad=True)
     optimizer = optim.Lion([w], lr=0.03, betas=(0.8, 0.95), weight_decay=0.1, maximize=maximize)
     for g in gradients:
-        w.grad, w._grad_used = pl.Tensor(g), False
+        w.grad = pl.Tensor(g)
         optimizer.step()
     signed = [-g for g in gradients] if maximize else gradients
     assert w.numpy() == pytest.approx(lion(start, signed, 0.03, 0.8, 0.95, 0.1), abs=1e-12)

@@ -14,7 +14,7 @@ import numpy as np
 
 from pellucid import nn
 from pellucid._text import text
-from pellucid.cli.network import num_parameters, sizes_of
+from pellucid.cli.network import sizes_of
 from pellucid.cli.output import fact
 from pellucid.cli.preparation import Parts
 from pellucid.cli.settings import SETTINGS
@@ -37,14 +37,13 @@ def announce(parts: Parts, model: nn.Module, settings: dict[str, Any]) -> None:
     fact(
         text("cli.label-data"), text("cli.data-line", name=parts.source.name, numbers=numbers, kind=kind, parts=counts)
     )
-    count = num_parameters(model)
     fact(
         text("cli.label-network"),
         text(
             "cli.network-line",
             sizes="-".join(map(str, sizes_of(model))),
             activation=settings["activation"],
-            parameters=f"{count:,}",
+            parameters=f"{model.num_parameters():,}",
             size_bytes=f"{sum(p.nbytes for p in model.parameters()):,}",
         ),
     )
@@ -108,7 +107,7 @@ def record(
         "settings": {s.key: _plain(s.kind.show(settings[s.key]), settings[s.key]) for s in SETTINGS},
         "network": {
             "sizes": sizes_of(model),
-            "parameters": num_parameters(model),
+            "parameters": model.num_parameters(),
             "weights_bytes": sum(p.nbytes for p in model.parameters()),
             "checks": checks,
         },

@@ -16,7 +16,18 @@ _WIDEST = 100
 _INDENT = 2
 
 
-class Command(click.Command):
+class _Helped(click.Command):
+    """A command whose `--help` is in the words of the catalogue."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """`--help`, translated."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.help = text("cli.opt-help")
+        return option
+
+
+class Command(_Helped):
     """A command whose words come from the catalogue under `cli.<key>-...`.
 
     Parameters
@@ -37,10 +48,6 @@ class Command(click.Command):
             problem.ctx = problem.ctx or ctx
             raise
 
-    def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """`--help`, in the words of the catalogue."""
-        return _translated(super().get_help_option(ctx))
-
     def get_help(self, ctx: click.Context) -> str:
         """The help page."""
         arguments = [p for p in self.params if isinstance(p, click.Argument)]
@@ -54,14 +61,10 @@ class Command(click.Command):
         return "\n".join(lines + shown_examples(self.examples))
 
 
-class Group(click.Group):
+class Group(_Helped, click.Group):
     """The command that holds the others."""
 
     examples: tuple[str, ...] = ()
-
-    def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """`--help`, in the words of the catalogue."""
-        return _translated(super().get_help_option(ctx))
 
     def get_help(self, ctx: click.Context) -> str:
         """The help page: what there is, and how to begin."""
@@ -81,12 +84,6 @@ class Option(click.Option):
         super().__init__(*args, **kwargs)
         self.group = group
         self.shown = shown
-
-
-def _translated(option: click.Option | None) -> click.Option | None:
-    if option is not None:
-        option.help = text("cli.opt-help")
-    return option
 
 
 def option_groups(options: list[click.Option]) -> list[str]:

@@ -9,12 +9,9 @@ from typing import Any
 
 from pellucid import nn
 from pellucid._typing import Shape
-from pellucid.cli.settings import ACTIVATIONS, INITS, NORMS
+from pellucid.cli.settings import ACTIVATIONS, NORMS
 from pellucid.core.context import default_dtype, set_default_dtype
 from pellucid.nn import init as initialise
-
-PROBABILITIES = {"bce": "Sigmoid", "nll": "LogSoftmax"}
-"""What a network must end in so that its outputs are what the loss takes."""
 
 
 def build(
@@ -42,7 +39,8 @@ def build(
         loss : "bce" ends the network in a sigmoid and "nll" in a log-softmax, which these losses take; others take
             plain outputs
     """
-    rule: Any = initialise.zeros_ if init == "zeros" else INITS[init]
+    chosen: dict[str, Any] = {"auto": None, "zeros": initialise.zeros_}
+    rule = chosen.get(init, init.replace("_", " "))
     before = default_dtype()
     set_default_dtype(dtype)
     try:
@@ -57,9 +55,10 @@ def build(
                 parts.append(nn.Dropout(dropout))
             width = size
         parts.append(nn.Linear(width, num_outputs, init=rule))
-        if loss in PROBABILITIES:
-            ends: dict[str, Any] = {"Sigmoid": nn.Sigmoid, "LogSoftmax": lambda: nn.LogSoftmax(axis=1)}
-            parts.append(ends[PROBABILITIES[loss]]())
+        if loss == "bce":
+            parts.append(nn.Sigmoid())
+        elif loss == "nll":
+            parts.append(nn.LogSoftmax(axis=1))
         return nn.Sequential(*parts)
     finally:
         set_default_dtype(before)
@@ -69,8 +68,3 @@ def sizes_of(model: nn.Module) -> list[int]:
     """The number of inputs, then the neurons of each linear layer: [64, 16, 16, 10]."""
     linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
     return [linear[0].in_features, *(layer.out_features for layer in linear)] if linear else []
-
-
-def num_parameters(model: nn.Module) -> int:
-    """Trainable numbers."""
-    return sum(p.size for p in model.parameters())

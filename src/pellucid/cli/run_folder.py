@@ -1,12 +1,10 @@
-"""The name of a run comes in; a new folder leaves, and the files in it: `run.toml` at the start and, complete, at the
-end. A folder that is there is never written into.
+"""The name of a run comes in; a new folder leaves: one that is there is never written into. And the tables of a run as
+TOML, for the `run.toml` in it. Called by the train command.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +30,6 @@ def new_folder(wanted: str) -> Path:
             raise MissingFileError(
                 "cli.run-folder", path=str(place), problem=problem.strerror or str(problem)
             ) from None
-
-
-def write_text(path: Path, words: str) -> None:
-    """Write a file that is there whole or not at all."""
-    handle, temporary = tempfile.mkstemp(prefix=path.name + ".", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(words)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def toml(tables: dict[str, dict[str, Any]]) -> str:

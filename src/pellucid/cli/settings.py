@@ -46,19 +46,19 @@ ACTIVATIONS = {
 NORMS = {"none": None, "batch": "BatchNorm1d", "layer": "LayerNorm", "rms": "RMSNorm"}
 """The normalisation layer that a name stands for."""
 
-INITS = {
-    "auto": None,
-    "he_uniform": "he uniform",
-    "he_normal": "he normal",
-    "xavier_uniform": "xavier uniform",
-    "xavier_normal": "xavier normal",
-    "lecun_uniform": "lecun uniform",
-    "lecun_normal": "lecun normal",
-    "orthogonal": "orthogonal",
-    "torch": "torch",
-    "zeros": "zeros",
-}
-"""How the weights of the linear layers start, as `nn.Linear` calls it; "auto" goes by the activation that follows."""
+INITS = (
+    "auto",
+    "he_uniform",
+    "he_normal",
+    "xavier_uniform",
+    "xavier_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "orthogonal",
+    "torch",
+    "zeros",
+)
+"""How the weights of the linear layers start; "auto" goes by the activation that follows."""
 
 LOSSES = (
     "auto",
@@ -97,7 +97,7 @@ SETTINGS = (
     Setting("activation", Choice(tuple(ACTIVATIONS)), "relu", "network"),
     Setting("norm", Choice(tuple(NORMS)), "none", "network"),
     Setting("dropout", Number(Real(0, 1, right_open=True)), 0.0, "network"),
-    Setting("init", Choice(tuple(INITS)), "auto", "network"),
+    Setting("init", Choice(INITS), "auto", "network"),
     Setting("dtype", Choice(("float32", "float64")), "float32", "network"),
     Setting("loss", Choice(LOSSES), "auto", "training"),
     Setting("optimizer", Choice(tuple(OPTIMIZERS)), "adam", "training"),

@@ -30,8 +30,8 @@ class Source:
     test: Dataset | None = None
 
     @property
-    def whole(self) -> Dataset:
-        """The part to evaluate: the test part where there is one."""
+    def to_answer(self) -> Dataset:
+        """The rows to predict: the test part where there is one, else all."""
         return self.train if self.test is None else self.test
 
 
@@ -186,7 +186,7 @@ def rows_to_predict(word: str, row_shape: tuple[int, ...]) -> Dataset:
     """
     path = Path(word).expanduser()
     if word.lower().replace("_", "-") in BUILT_IN or path.suffix != ".csv" or not path.is_file():
-        data = load(word).whole
+        data = load(word).to_answer
     else:
         data = read_csv(path, targets=False)
         if row_shape == (data.x.shape[1] - 1,):

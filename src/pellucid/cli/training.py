@@ -19,9 +19,10 @@ from pellucid.cli.account import announce, record, results_of
 from pellucid.cli.network import build
 from pellucid.cli.output import findings, measure, note, say
 from pellucid.cli.preparation import Parts, prepare
-from pellucid.cli.run_folder import new_folder, toml, write_text
+from pellucid.cli.run_folder import new_folder, toml
 from pellucid.cli.settings import batch_size_for, epochs_for
 from pellucid.cli.sources import load
+from pellucid.core.paths import write_whole
 from pellucid.core.rng import manual_seed
 from pellucid.errors import ArgumentError, PellucidError, PellucidWarning
 from pellucid.train import History, examine, fit, predict
@@ -46,7 +47,7 @@ class Recorder(Callback):
     def on_train_begin(self, run: Run) -> None:
         """The folder, and what is known before the first step."""
         self.folder = new_folder(self.wanted)
-        write_text(self.folder / "run.toml", toml(self.tables))
+        write_whole(self.folder / "run.toml", toml(self.tables).encode())
         self._log = JSONLogger(self.folder / "metrics.jsonl")
         self._log.on_train_begin(run)
 
@@ -63,7 +64,7 @@ class Recorder(Callback):
     def finish(self, results: dict[str, Any]) -> None:
         """The results, beside what was known at the start."""
         if self.folder is not None:
-            write_text(self.folder / "run.toml", toml({**self.tables, "results": results}))
+            write_whole(self.folder / "run.toml", toml({**self.tables, "results": results}).encode())
 
 
 def train(
@@ -194,9 +195,7 @@ def make_optimizer(model: nn.Module, settings: dict[str, Any]) -> Any:
             )
         options["weight_decay"] = settings["weight_decay"]
     elif settings["optimizer"] == "adamw":
-        # AdamW's own default decays; what is recorded as 0 must be 0.
-        options["weight_decay"] = 0.0
-    elif settings["optimizer"] == "lion":
+        # Its own default decays; what is recorded as 0 must be 0.
         options["weight_decay"] = 0.0
     return kind(model.parameters(), **options)
 
@@ -244,7 +243,7 @@ def _illustrate(
     from pellucid.report import Report, curves, write_report
 
     picture = curves(history, parts.task.metrics[0])
-    (folder / "curves.png").write_bytes(picture)
+    write_whole(folder / "curves.png", picture)
     report = Report(
         title=parts.source.name,
         tables=tables,

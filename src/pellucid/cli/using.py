@@ -1,5 +1,5 @@
-"""A trained model's file and rows come in; measures, answers or a table of its layers leave. This is what `evaluate`,
-`predict`, `summary` and `data` do.
+"""A trained model's file and rows come in; measures or answers leave. This is what `evaluate` and `predict` do, and
+`data`, which lists the built-in sets.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pellucid._text import text
 from pellucid._typing import Array
 from pellucid.cli.output import measure, say, table
 from pellucid.cli.preparation import split
-from pellucid.cli.run_folder import write_text
 from pellucid.cli.sources import BUILT_IN, Source, checksum, found, load, rows_to_predict
 from pellucid.cli.task import Task, task_for
+from pellucid.core.paths import write_whole
 from pellucid.data import Dataset
-from pellucid.errors import ArgumentError, LabelError, MissingFileError, ShapeError
+from pellucid.errors import ArgumentError, LabelError, ShapeError
 from pellucid.report import class_probabilities
 from pellucid.train import evaluate
 from pellucid.train.files import load as load_model
@@ -137,30 +137,34 @@ def _write_answers(path: Path, answers: dict[str, Array]) -> None:
 
     Raises
         ArgumentError: another ending.
-        MissingFileError: the file cannot be written.
+        MissingFileError, FileAccessError: the file cannot be written.
     """
     if path.suffix not in (".npz", ".csv"):
         raise ArgumentError("cli.out-ending", path=str(path))
-    try:
-        if path.suffix == ".npz":
-            np.savez(path, allow_pickle=False, **answers)
-            return
-        predictions = answers["predictions"]
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        if "probabilities" in answers:
-            names = answers["class_names"].tolist()
-            writer.writerow(["row", "class", *(f"p({name})" for name in names)])
-            for i, row in enumerate(answers["probabilities"].tolist()):
-                writer.writerow([i, names[int(predictions[i])], *(f"{p:.6g}" for p in row)])
-        else:
-            flat = predictions.reshape(len(predictions), -1)
-            writer.writerow(["row", *(f"value{k}" for k in range(flat.shape[1]))])
-            for i, row in enumerate(flat.tolist()):
-                writer.writerow([i, *map(repr, row)])
-        write_text(path, buffer.getvalue())
-    except OSError as problem:
-        raise MissingFileError("cli.out-file", path=str(path), problem=problem.strerror or str(problem)) from None
+    write_whole(path, _archive(answers) if path.suffix == ".npz" else _lines(answers).encode())
+
+
+def _archive(answers: dict[str, Array]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **answers)
+    return buffer.getvalue()
+
+
+def _lines(answers: dict[str, Array]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    predictions = answers["predictions"]
+    if "probabilities" in answers:
+        names = answers["class_names"].tolist()
+        writer.writerow(["row", "class", *(f"p({name})" for name in names)])
+        for i, row in enumerate(answers["probabilities"].tolist()):
+            writer.writerow([i, names[int(predictions[i])], *(f"{p:.6g}" for p in row)])
+    else:
+        flat = predictions.reshape(len(predictions), -1)
+        writer.writerow(["row", *(f"value{k}" for k in range(flat.shape[1]))])
+        for i, row in enumerate(flat.tolist()):
+            writer.writerow([i, *map(repr, row)])
+    return buffer.getvalue()
 
 
 def list_data() -> int:

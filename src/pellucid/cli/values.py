@@ -17,8 +17,21 @@ def unreadable(name: str, value: Any, expected: str) -> ArgumentTypeError:
     return ArgumentTypeError("cli.unreadable", name=name, value=shown(value), expected=expected)
 
 
+class _OrWord:
+    """A number, or a word for None where the constraint allows it."""
+
+    constraint: Real | Integer
+    empty: str
+
+    @property
+    def expected(self) -> str:
+        """The constraint in words."""
+        words = str(replace(self.constraint, none=False))
+        return text("cli.or-word", words=words, word=self.empty) if self.constraint.none else words
+
+
 @dataclass(frozen=True)
-class Number:
+class Number(_OrWord):
     """A number within an interval; "auto" or "none" is None where the constraint allows it."""
 
     constraint: Real
@@ -36,19 +49,13 @@ class Number:
         check(name, number, replace(self.constraint, none=False))
         return float(number)
 
-    @property
-    def expected(self) -> str:
-        """The constraint in words."""
-        words = str(replace(self.constraint, none=False))
-        return text("cli.or-word", words=words, word=self.empty) if self.constraint.none else words
-
     def show(self, value: float | None) -> str:
         """As it would be typed."""
         return self.empty if value is None else f"{value:g}"
 
 
 @dataclass(frozen=True)
-class Whole:
+class Whole(_OrWord):
     """A whole number within bounds; the empty word is None where the constraint allows it."""
 
     constraint: Integer
@@ -65,12 +72,6 @@ class Whole:
             raise unreadable(name, value, self.expected) from None
         check(name, number, replace(self.constraint, none=False))
         return int(number)
-
-    @property
-    def expected(self) -> str:
-        """The constraint in words."""
-        words = str(replace(self.constraint, none=False))
-        return text("cli.or-word", words=words, word=self.empty) if self.constraint.none else words
 
     def show(self, value: int | None) -> str:
         """As it would be typed."""

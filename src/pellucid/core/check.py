@@ -185,7 +185,7 @@ def check(name: str, value: Any, constraint: Constraint) -> None:
 
 def shown(value: Any) -> str:
     """A value in a message: arrays and Tensors by shape and dtype, everything else cut to 80 characters."""
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
+    if hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, type):
         return f"{type(value).__name__}{tuple(value.shape)} {value.dtype}"
     if type(value) is int and value.bit_length() > 256:
         return text("core.long-number", bits=value.bit_length())

@@ -5,7 +5,7 @@ default dtype. Each thread has its own. Operations read it on every call; users 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -109,25 +109,45 @@ def is_grad_enabled() -> bool:
     return state.grad
 
 
+try:
+    # What np.errstate does, without building the handling anew at each of the four entries of a training step.
+    from numpy._core.umath import _extobj_contextvar, _make_extobj
+
+    _IGNORE = _make_extobj(all="ignore")
+    _restore: Callable[[Any], None] = _extobj_contextvar.reset
+
+    def _silence() -> Any:
+        return _extobj_contextvar.set(_IGNORE)
+
+except ImportError:
+
+    def _silence() -> Any:
+        errstate = np.errstate(all="ignore")
+        errstate.__enter__()
+        return errstate
+
+    def _restore(errstate: Any) -> None:
+        errstate.__exit__()
+
+
 class quiet:
     """Silence NumPy's floating-point warnings: inside a layer, a backward pass or an update, non-finite values are
     found and named by the loss's own check instead of printed from wherever they appear first."""
 
-    __slots__ = ("errstate",)
-    errstate: np.errstate | None
+    __slots__ = ("before",)
+    before: Any
 
     def __enter__(self) -> None:
         if state.quiet:
-            self.errstate = None
+            self.before = None
         else:
             state.quiet = True
-            self.errstate = np.errstate(all="ignore")
-            self.errstate.__enter__()
+            self.before = _silence()
 
     def __exit__(self, *exc: Any) -> None:
-        if self.errstate is not None:
+        if self.before is not None:
             state.quiet = False
-            self.errstate.__exit__(*exc)
+            _restore(self.before)
 
 
 @contextmanager

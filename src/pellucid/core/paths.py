@@ -4,6 +4,7 @@ where the system refuses. Called by everything that reads or writes files.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -73,13 +74,15 @@ def accessing(path: Path) -> Iterator[None]:
 
 
 def made_folder(path: Path) -> Path:
-    """The folder, made with those above it if it is not there.
+    """The folder, made with those above it if it is not there, and open to writing.
 
     Raises
-        FileAccessError: it cannot be made, or something else stands in its place.
+        FileAccessError: it cannot be made or written, or something else stands in its place.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as problem:
         raise _refused(path, problem) from None
     return path

@@ -75,8 +75,8 @@ class Tensor(Operators):
     _scope: str | None = None
     # What it is the sigmoid of, where no history says so: a loss of probabilities is exact only from their logits.
     _logits: Tensor | None = None
-    # Set by an optimizer's step: the gradient has been used, and the next backward starts afresh.
-    _grad_used: bool = False
+    # The gradient that an optimizer's step has used, if it is still `.grad`: the next backward starts afresh.
+    _used_grad: Tensor | None = None
 
     # NumPy leaves operators between an array and a Tensor to the Tensor.
     __array_priority__ = 1000
@@ -178,7 +178,8 @@ class Tensor(Operators):
             if value.data.dtype != self.data.dtype:
                 value = apply(REGISTRY["cast"], [value], {"dtype": self.data.dtype.name})
             recorder.assignment(self, value)
-        self.data = value.data if value.data.dtype == self.data.dtype else value.data.astype(self.data.dtype)
+        array = value.data
+        self.__dict__["data"] = array if array.dtype == self.data.dtype else array.astype(self.data.dtype)
         self._changed = _changed_now()
         return self
 
@@ -213,6 +214,10 @@ class Tensor(Operators):
         if not self.data.flags.writeable:
             self.data = self.data.copy()
         self.data[place] = values
+        self._note_write()
+
+    def _note_write(self) -> None:
+        """The array itself was written to: whatever looks at the same memory has changed too."""
         self._changed = _changed_now()
         note_write(self.data, self._changed)
 
@@ -297,7 +302,7 @@ class Tensor(Operators):
         copy = _restore(type(self), self.data.copy(), self.requires_grad, self.name)
         if self.grad is not None:
             copy.grad = wrap(self.grad.data.copy())
-            copy._grad_used = self._grad_used
+            copy._used_grad = copy.grad if self._used_grad is self.grad else None
         memo[id(self)] = copy
         return copy
 

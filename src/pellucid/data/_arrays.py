@@ -4,6 +4,8 @@ names the row. Called by the data sets, the scalers and the splits.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,8 @@ import numpy.typing as npt
 from pellucid._text import text
 from pellucid._typing import Array
 from pellucid.core.check import shown
-from pellucid.errors import DataError, DTypeError, ShapeError
+from pellucid.core.tensor import Tensor
+from pellucid.errors import ArgumentTypeError, DataError, DTypeError, ShapeError
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,17 @@ class Place:
         return text("data.place-index", row=row, index=rest)
 
 
-def plain(value: Any) -> Any:
-    """A Tensor's array; anything else as it is."""
-    if isinstance(value, np.ndarray):
-        return value
-    inner = getattr(value, "data", None)
-    return inner if isinstance(inner, np.ndarray) else value
+def plain(name: str, value: Any) -> Any:
+    """A Tensor's array; anything else as it is, but for a mask, which would be lost.
+
+    Raises
+        DataError: a masked array with masked entries.
+    """
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        mask = np.ma.getmaskarray(value)
+        first = tuple(int(i) for i in np.argwhere(mask)[0])
+        raise DataError("data.masked", name=name, count=int(mask.sum()), total=mask.size, place=Place(first))
+    return value.data if isinstance(value, Tensor) else value
 
 
 def numbers(name: str, value: Any) -> Array:
@@ -47,16 +55,17 @@ def numbers(name: str, value: Any) -> Array:
         DTypeError: text, objects, complex numbers, dates, records.
         DataError: a masked array with masked entries.
     """
-    value = plain(value)
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        mask = np.ma.getmaskarray(value)
-        first = tuple(int(i) for i in np.argwhere(mask)[0])
-        raise DataError("data.masked", name=name, count=int(mask.sum()), total=mask.size, place=Place(first))
+    value = plain(name, value)
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError, OverflowError) as problem:
         _refuse_ragged(name, value)
-        raise DTypeError("data.not-array", name=name, value=shown(value), problem=str(problem)) from None
+        raise DTypeError("data.not-array", name=name, value=f"{shown(value)}: {problem}", suggestion=None) from None
+    if array.ndim == 0 and array.dtype.kind not in "biufc":
+        dense = "x.toarray()" if name == "x" and hasattr(value, "toarray") else None
+        raise DTypeError(
+            "data.not-array", name=name, value=f"{shown(value)} ({type(value).__name__})", suggestion=dense
+        )
     if array.ndim == 0:
         raise ShapeError("data.no-rows", name=name, shape=array.shape)
     if array.dtype.kind in "biuf":
@@ -74,6 +83,17 @@ def numbers(name: str, value: Any) -> Array:
     raise DTypeError(key, name=name, shape=array.shape, dtype=array.dtype)
 
 
+def names_of(argument: str, value: Any) -> tuple[str, ...]:
+    """Names of classes or features, as text.
+
+    Raises
+        ArgumentTypeError: one text, or no list at all.
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise ArgumentTypeError("data.names", name=argument, value=shown(value), type=type(value).__name__)
+    return tuple(str(name) for name in value)
+
+
 def _reads_as_number(value: Any) -> bool:
     try:
         float(value)
@@ -83,16 +103,20 @@ def _reads_as_number(value: Any) -> bool:
 
 
 def _numbers_in_objects(name: str, array: Array) -> Array:
-    """Tables with columns of several types arrive as objects; they pass if every entry is a number."""
+    """Tables with columns of several types arrive as objects; they pass if every entry is a number, and as whole numbers
+    if all of them are."""
     for index, value in np.ndenumerate(array):
         if not isinstance(value, bool | int | float | np.integer | np.floating | np.bool_):
             raise DTypeError(
                 "data.object", name=name, value=shown(value), type=type(value).__name__, place=Place(index)
             )
     try:
+        if array.size and all(isinstance(value, int | np.integer | np.bool_) for value in array.flat):
+            with suppress(OverflowError):
+                return array.astype(np.int64)
         return array.astype(np.float64)
     except OverflowError as problem:
-        raise DTypeError("data.not-array", name=name, value=shown(array), problem=str(problem)) from None
+        raise DTypeError("data.not-array", name=name, value=f"{shown(array)}: {problem}", suggestion=None) from None
 
 
 def _refuse_ragged(name: str, value: Any) -> None:

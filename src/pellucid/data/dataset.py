@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pellucid._typing import Array, Shape
 from pellucid.core.check import shown
-from pellucid.data._arrays import cast, numbers, require_finite, targets
+from pellucid.data._arrays import cast, names_of, numbers, require_finite, targets
 from pellucid.errors import ArgumentTypeError, DataError, IndexRangeError, LabelError, ShapeError
 
 
@@ -61,11 +61,15 @@ class Dataset:
                 )
         self._set(x=x, y=y)
         for field in ("class_names", "feature_names"):
-            names = getattr(self, field)
-            if names is not None:
-                self._set(**{field: tuple(str(n) for n in names)})
+            if getattr(self, field) is not None:
+                self._set(**{field: names_of(field, getattr(self, field))})
         if self.image_shape is not None:
-            self._set(image_shape=tuple(self.image_shape))
+            lengths = self.image_shape
+            if not isinstance(lengths, tuple | list) or not all(
+                isinstance(n, int | np.integer) and n > 0 for n in lengths
+            ):
+                raise ArgumentTypeError("data.image-lengths", value=shown(lengths))
+            self._set(image_shape=tuple(int(n) for n in lengths))
         self._check_names()
 
     def _set(self, **fields: Any) -> None:
@@ -108,6 +112,22 @@ class Dataset:
         if self.y is None or self.y.dtype.kind != "i" or self.y.ndim != 1 or self.y.size == 0 or self.y.min() < 0:
             return None
         return int(self.y.max()) + 1
+
+    def as_floats(self, dtype: npt.DTypeLike, *, keep_integers: bool = False) -> Dataset:
+        """The same rows with x and float targets in a float dtype; itself where they have it already.
+
+        Parameters
+            dtype : float32 or float64
+            keep_integers : whether an x of whole numbers stays as it is, as indices must
+        Raises
+            DataError: finite numbers that would become infinite.
+        """
+        x, y, wanted = self.x, self.y, np.dtype(dtype)
+        if x.dtype != wanted and (x.dtype.kind == "f" or not keep_integers):
+            x = cast("x", x, wanted)
+        if y is not None and y.dtype.kind == "f" and y.dtype != wanted:
+            y = cast("y", y, wanted)
+        return self if x is self.x and y is self.y else replace(self, x=x, y=y)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -185,6 +205,8 @@ def as_dataset(data: Any, y: Any = None, *, dtype: npt.DTypeLike | None = np.flo
             raise ArgumentTypeError("data.two-targets")
         result = data if y is None else Dataset(data.x, y)
     else:
+        if isinstance(data, list) and y is None and _is_pair(data):
+            raise ArgumentTypeError("data.pair-list")
         if isinstance(data, tuple):
             if len(data) not in (1, 2):
                 raise ArgumentTypeError("data.tuple", length=len(data))
@@ -206,3 +228,11 @@ def as_dataset(data: Any, y: Any = None, *, dtype: npt.DTypeLike | None = np.flo
     if result.x.size == 0:
         raise DataError("data.empty", name="x", shape=result.x.shape)
     return result
+
+
+def _is_pair(data: list[Any]) -> bool:
+    """Whether a list holds an array of rows and one of as many targets, which together form no array."""
+    if len(data) != 2 or not all(hasattr(part, "shape") and len(part.shape) for part in data):
+        return False
+    x, y = data
+    return bool(len(x.shape) > 1 and x.shape[0] == y.shape[0] and x.shape != y.shape)

@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid._typing import Array
 from pellucid.core.check import closest, shown
-from pellucid.data._arrays import plain
+from pellucid.data._arrays import names_of, plain
 from pellucid.errors import ArgumentError, DataError, LabelError, ShapeError
 
 
@@ -36,7 +36,7 @@ def encode_labels(y: Any, class_names: Sequence[str] | None = None) -> tuple[Arr
     if class_names is None:
         distinct, labels = np.unique(values, return_inverse=True)
         return labels.astype(np.int64).reshape(values.shape), tuple(str(v) for v in distinct.tolist())
-    names = tuple(str(name) for name in class_names)
+    names = names_of("class_names", class_names)
     if len(set(names)) < len(names):
         raise ArgumentError("data.label-repeated", names=shown(list(names)))
     distinct, labels = np.unique(values, return_inverse=True)
@@ -57,7 +57,7 @@ def encode_labels(y: Any, class_names: Sequence[str] | None = None) -> tuple[Arr
 
 def label_values(name: str, y: Any) -> Array:
     """One label a row, as an array of text, integers or booleans."""
-    y = plain(y)
+    y = plain(name, y)
     if not isinstance(y, np.ndarray) and isinstance(y, list | tuple) and any(isinstance(v, str) for v in y):
         # NumPy would turn None and numbers among the texts into text.
         values = np.empty(len(y), dtype=object)

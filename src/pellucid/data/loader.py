@@ -15,6 +15,9 @@ from pellucid.data._order import SEED_LIMIT, permutation
 from pellucid.data.dataset import as_dataset
 from pellucid.errors import ArgumentError, DataError
 
+# The greater half of the keys belongs to splits and synthetic sets.
+_EPOCH = Integer(0, 2**63 - 1)
+
 Batch = tuple[Array, Array | None]
 
 
@@ -85,12 +88,14 @@ class Loader:
 
     def order(self, epoch: int) -> Array:
         """The rows of an epoch in the order in which they are seen, shape (rows,), int64."""
+        check("Loader: epoch", epoch, _EPOCH)
         if self._gathers:
             return permutation(len(self.data), self.seed, epoch)
         return np.arange(len(self.data), dtype=np.int64)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from number `start` on; changes nothing in the loader."""
+        check("Loader: start", start, Integer(0))
         x, y, size = self._x, self._y, self.batch_size
         if not self._gathers:
             for first in range(start * size, len(self) * size, size):
@@ -135,7 +140,7 @@ class Loader:
         for name, here in self._identity().items():
             if state[name] != here:
                 raise DataError("data.loader-state", name=name, saved=state[name], here=here)
-        check("load_state_dict: epoch", state["epoch"], Integer(0, 2**63 - 1))
+        check("load_state_dict: epoch", state["epoch"], _EPOCH)
         check("load_state_dict: position", state["position"], Integer(0, len(self)))
         self._epoch, self._position, self._begun = int(state["epoch"]), int(state["position"]), False
         self._pass += 1

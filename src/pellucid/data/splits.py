@@ -13,7 +13,7 @@ from pellucid._typing import Array
 from pellucid.core.check import Flag, Integer, check, checked, shown
 from pellucid.data._arrays import numbers
 from pellucid.data._order import FOLDS, SEED_LIMIT, SPLIT, permutation
-from pellucid.data.dataset import Dataset
+from pellucid.data.dataset import Dataset, as_dataset
 from pellucid.data.labels import label_values
 from pellucid.errors import ArgumentError, ArgumentTypeError, DataError, ShapeError
 
@@ -75,7 +75,7 @@ def k_fold(data: Any, k: int = 5, *, seed: int = 0, stratify: Any = False) -> li
     """Row numbers of k splits; every row is in the test part of exactly one of them.
 
     Parameters
-        data : a Dataset, an array, or the number of rows
+        data : a Dataset, (x, y), an array, or the number of rows
         k : the number of folds
         seed : fixes which rows go where
         stratify : True spreads each class of y evenly over the folds; an array gives the classes
@@ -92,6 +92,8 @@ def k_fold(data: Any, k: int = 5, *, seed: int = 0, stratify: Any = False) -> li
         check("k_fold: data", data, Integer(0))
         rows, parts = int(data), []
     else:
+        if isinstance(data, tuple):
+            data = as_dataset(data, dtype=None)
         parts = [data if isinstance(data, Dataset) else _rows_of(data)]
         rows = len(parts[0])
     if rows < k:

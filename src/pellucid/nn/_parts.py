@@ -8,10 +8,11 @@ reading `self.weight` costs no more than any attribute.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pellucid.core.check import closest, shown
-from pellucid.core.tensor import Tensor
+from pellucid.core.tensor import Tensor, to_array
 from pellucid.errors import ArgumentError, ArgumentTypeError, ModelError, NoAttributeError, warn
 
 if TYPE_CHECKING:
@@ -24,6 +25,21 @@ Kind = Literal["parameter", "buffer", "temporary buffer", "module"]
 structure = 0
 
 
+class _Values:
+    """What `parameter.data = value` does, so that hand-written updates in PyTorch's manner work: a Tensor gives its
+    array, and a backward pass through what was computed before is refused. Reading `.data` is that of any attribute.
+    """
+
+    def __set__(self, parameter: Tensor, value: Any) -> None:
+        attributes = vars(parameter)
+        before = attributes.get("data")
+        attributes["data"] = array = to_array(value)
+        if before is not None:
+            if array.dtype.kind != before.dtype.kind:
+                attributes["data"] = array.astype(before.dtype)
+            parameter._note_write()
+
+
 class Parameter(Tensor):
     """A Tensor that is trained: a Module that has it as an attribute lists it, saves it and hands it to the optimizer.
 
@@ -32,6 +48,8 @@ class Parameter(Tensor):
         requires_grad : False for one that stays as it is.
         dtype : float32 or float64; None as for a Tensor.
     """
+
+    data = _Values()  # type: ignore[assignment]
 
     def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None) -> None:
         super().__init__(data, dtype, requires_grad)
@@ -48,6 +66,8 @@ class Parts:
     _hooks: dict[int, Any]
     _pre_hooks: dict[int, Any]
     _hooked: bool
+    # Names of attributes of which it was said that they hide parts.
+    _warned: frozenset[str] = frozenset()
 
     def __new__(cls: type[P], *args: Any, **kwargs: Any) -> P:
         # Here and not in __init__, so that a subclass that forgets super().__init__() is none the worse.
@@ -65,9 +85,9 @@ class Parts:
         elif isinstance(value, Parts):
             self._register(name, value, "module")
         elif name not in self._kinds:
-            if isinstance(value, list | tuple | dict) and not name.startswith("_"):
-                _warn_of_hidden_parts(type(self).__name__, name, value)
             object.__setattr__(self, name, value)
+            if type(value) in _HIDE_PARTS and not name.startswith("_"):
+                self._warn_if_hidden(name, value)
         elif value is None or (self._kinds[name].endswith("buffer") and isinstance(value, Tensor)):
             self._register(name, value, self._kinds[name])
         else:
@@ -195,11 +215,32 @@ class Parts:
             return
         named: set[int] = set()
         for path, module in self.named_modules(self._path):
+            module._warn_of_hidden_parts()
             vars(module).update(_path=path, _named_at=structure)
             for name, value in module._own("parameter", "buffer", "temporary buffer"):
                 if id(value) not in named:
                     named.add(id(value))
                     value.name = joined(path, name)
+
+    def _warn_of_hidden_parts(self) -> None:
+        for name, value in vars(self).items():
+            if type(value) in _HIDE_PARTS and not name.startswith("_") and name not in self._kinds:
+                self._warn_if_hidden(name, value)
+
+    def _warn_if_hidden(self, name: str, value: Any) -> None:
+        """Warn once of layers and parameters that are attributes in a form in which they are no parts."""
+        found = _parts_in(value)
+        if not found or name in self._warned:
+            return
+        vars(self)["_warned"] = self._warned | {name}
+        if isinstance(value, Tensor):
+            container = "Parameter"
+        else:
+            container = "ModuleDict" if isinstance(value, dict) else "ModuleList"
+        plain = all(isinstance(part, Parts) for part in found) and len(found) == len(value)
+        fix = f"self.{name} = nn.{container}(...)" if container == "Parameter" or plain else None
+        kind = "tensor" if container == "Parameter" else type(value).__name__
+        warn("nn.hidden-parts", module=type(self).__name__, name=name, type=kind, suggestion=fix)
 
     def get_submodule(self, target: str) -> Module:
         """The module of a full name such as "encoder.0"; "" is the module itself.
@@ -259,9 +300,21 @@ def not_a_module(owner: str, place: str, value: Any) -> ArgumentTypeError:
     return ArgumentTypeError("nn.not-a-module", owner=owner, place=place, given=shown(value), suggestion=fix)
 
 
-def _warn_of_hidden_parts(owner: str, name: str, value: Any) -> None:
-    items = list(value.values()) if isinstance(value, dict) else list(value)
-    if items and all(isinstance(item, Parts | Parameter) for item in items):
-        container = "ModuleDict" if isinstance(value, dict) else "ModuleList"
-        fix = f"self.{name} = nn.{container}(...)" if all(isinstance(item, Parts) for item in items) else None
-        warn("nn.hidden-parts", module=owner, name=name, type=type(value).__name__, suggestion=fix)
+_HIDE_PARTS = (Tensor, list, tuple, dict)
+# A list of data may be long; among its first items are its layers, if any.
+_MOST = 1000
+
+
+def _parts_in(value: Any) -> list[Any]:
+    """The modules and parameters in a list, tuple or dict, and in those inside it; of a Tensor itself, if it was
+    given, not computed, and asks for a gradient."""
+    if isinstance(value, Tensor):
+        return [value] if value.requires_grad and value._source is None else []
+    items = value.values() if isinstance(value, dict) else value
+    found: list[Any] = []
+    for item in islice(items, _MOST):
+        if isinstance(item, Parts | Parameter):
+            found.append(item)
+        elif type(item) in (list, tuple, dict):
+            found += _parts_in(item)
+    return found

@@ -231,6 +231,7 @@ class Module(Parts):
         """Forget all gradients, or with `set_to_none=False` make them zeros."""
         for p in self.parameters():
             p.grad = None if set_to_none or p.grad is None else wrap(np.zeros_like(p.data))
+            p._used_grad = None
 
     def to(self, dtype: Any) -> Module:
         """Cast all floating parameters and buffers, and their gradients, to a float dtype; returns self.

@@ -10,8 +10,9 @@ from typing import Any
 
 from pellucid.core.check import shown
 from pellucid.core.tensor import Tensor, as_tensor
-from pellucid.errors import ArgumentTypeError, PellucidError
+from pellucid.errors import ArgumentTypeError, GradientError, PellucidError, ShapeError
 from pellucid.ops import create, dtypes, elementwise, index, linalg, reduce, search, shape, sort
+from pellucid.ops.index import check_keeps_kind
 
 
 def _named(module: Any, names: str) -> dict[str, Callable[..., Any]]:
@@ -118,10 +119,25 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
     function = _UFUNCS.get(ufunc.__name__)
     if function is None:
         raise ArgumentTypeError("ops.numpy-function", function=name)
+    out = kwargs.get("out")
+    if method == "__call__" and len(kwargs) == 1 and out is not None and out[0] is inputs[0]:
+        return _into(inputs[0], function(*inputs), name)
     if method != "__call__" or kwargs:
         form = f"{name}.{method}" if method != "__call__" else ", ".join(f"{k}=" for k in kwargs)
         raise ArgumentTypeError("ops.numpy-out", function=name, form=form)
     return function(*inputs)
+
+
+def _into(array: Any, result: Tensor, name: str) -> Any:
+    """`array -= tensor`: the values written into the array, which can hold no gradient."""
+    if result.requires_grad:
+        raise GradientError("ops.numpy-into", function=name)
+    result._read()
+    if result.shape != array.shape:
+        raise ShapeError("ops.in-place-shape", given=result.shape, expected=array.shape)
+    check_keeps_kind(name, result.dtype, array.dtype)
+    array[...] = result.data
+    return array
 
 
 def array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -158,12 +174,13 @@ def _by_name(function: Any, args: Any, kwargs: Any) -> tuple[list[Any], dict[str
         parameters = inspect.signature(function).parameters
     except ValueError:  # a function in C without a signature; these take data alone
         return list(args), dict(kwargs)
-    places = list(parameters)
+    places = [n for n, p in parameters.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    several = next((n for n in places if parameters[n].kind is inspect.Parameter.VAR_POSITIONAL), None)
     positional: list[Any] = []
     given = dict(kwargs)
     for place, value in enumerate(args):
-        parameter = places[min(place, len(places) - 1)]
-        if parameters[parameter].kind is inspect.Parameter.VAR_POSITIONAL or parameter in _DATA:
+        parameter = several or places[place]
+        if several or parameter in _DATA:
             positional.append(value)
         else:
             given[parameter] = value

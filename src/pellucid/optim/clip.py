@@ -36,7 +36,7 @@ def _with_gradients(function: str, parameters: Any, only_fresh: bool = True) -> 
     if not items:
         raise ArgumentError("optim.no-parameters", optimizer=function, given=type(parameters).__name__)
     params, _ = check_parameters(function, items, set())
-    fresh = [p for p in params if p.grad is not None and not (only_fresh and p._grad_used)]
+    fresh = [p for p in params if p.grad is not None and not (only_fresh and p.grad is p._used_grad)]
     if not fresh and any(p.grad is not None for p in params):
         raise GradientError("optim.clip-used", function=function, count=len(params))
     if not fresh and any(p.requires_grad for p in params):

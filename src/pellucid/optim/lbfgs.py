@@ -158,14 +158,14 @@ class LBFGS(Optimizer):
         fresh = False
         for p in self._params:
             g = p.grad
-            if g is None or p._grad_used:
+            if g is None or g is p._used_grad:
                 parts.append(wrap(np.zeros(p.size, p.dtype)))
                 continue
             if g.shape != p.shape:
                 raise ShapeError("optim.gradient-shape", name=p.name or "parameter", given=g.shape, expected=p.shape)
             fresh = True
             parts.append(reshape(g, -1))
-            p._grad_used = True
+            p._used_grad = g
         if not fresh:
             raise self._no_gradient()
         return loss, number, concatenate(parts)

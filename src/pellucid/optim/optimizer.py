@@ -134,7 +134,7 @@ class Optimizer:
             fresh = []
             for p in group["params"]:
                 g = p.grad
-                if g is None or p._grad_used:
+                if g is None or g is p._used_grad:
                     continue
                 if g.data.shape != p.data.shape:
                     raise ShapeError(
@@ -148,7 +148,7 @@ class Optimizer:
         for group, fresh in work:
             self._update(group, fresh)
             for p in fresh:
-                p._grad_used = True
+                p._used_grad = p.grad
 
     def _no_gradient(self) -> GradientError:
         params = [p for group in self.param_groups for p in group["params"]]
@@ -176,7 +176,7 @@ class Optimizer:
             for p in group["params"]:
                 if p.grad is not None:
                     p.grad = None if set_to_none else wrap(np.zeros_like(p.data))
-                    p._grad_used = False
+                    p._used_grad = None
 
     def _counted(self, group: ParamGroup, params: list[Tensor]) -> Iterator[tuple[Tensor, DType, list[Tensor]]]:
         """Add one to the parameters' step counts; yields the new count, the dtype and the parameters of each count and

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,9 @@ import numpy as np
 
 from pellucid._text import language, text
 from pellucid._typing import Array
+from pellucid.core.paths import write_whole
 from pellucid.report.mistakes import class_probabilities, data_uri, picture, worst
-from pellucid.train.metrics import confusion_matrix, true_labels
+from pellucid.train.classification import confusion_matrix, true_labels
 
 _LARGEST_MATRIX = 30
 
@@ -48,9 +48,13 @@ class Report:
     findings: Sequence[str] = field(default_factory=tuple)
 
 
-def write_report(path: str | os.PathLike[str], report: Report) -> None:
-    """Write the page."""
-    Path(path).write_text(page(report), encoding="utf-8")
+def write_report(path: Path, report: Report) -> None:
+    """Write the page.
+
+    Raises
+        MissingFileError, FileAccessError: it cannot be written there.
+    """
+    write_whole(path, page(report).encode())
 
 
 def page(report: Report) -> str:

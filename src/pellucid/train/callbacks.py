@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from pellucid.core.check import Flag, Integer, Options, Real, checked, shown
+from pellucid.core.paths import accessing, as_path, made_folder
 from pellucid.errors import ArgumentTypeError
 from pellucid.train.run import Best, Run, direction_of
 
@@ -36,7 +37,8 @@ class Callback:
         """After each batch: `run.loss_value` is its loss."""
 
     def on_epoch_end(self, run: Run, record: dict[str, float]) -> None:
-        """After an epoch and its validation, with what was measured."""
+        """After an epoch and its validation, with what was measured; a number put into the record goes to the
+        history."""
 
     def on_train_end(self, run: Run) -> None:
         """When training has ended, for whatever reason, and the weights that stay are in the model."""
@@ -134,7 +136,7 @@ class ModelCheckpoint(Callback):
         every: int = 1,
         save: Callable[[Any, Path], Any] | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = as_path("ModelCheckpoint: path", path)
         self.monitor = monitor
         self.best_only = best_only
         self.mode = mode
@@ -156,7 +158,7 @@ class ModelCheckpoint(Callback):
             self._best.value = value
         elif (run.epoch + 1) % self.every and run.epoch + 1 < run.epochs:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        made_folder(self.path.parent)
         if self._save is None:
             from pellucid.train.files import save
 
@@ -187,25 +189,27 @@ class JSONLogger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = as_path("JSONLogger: path", path)
         self._file: TextIO | None = None
 
     def on_train_begin(self, run: Run) -> None:
         """Open the file; of a resumed run, keep the lines of the epochs that are done."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        made_folder(self.path.parent)
         kept: list[str] = []
-        if run.epoch and self.path.exists():
-            kept = self.path.read_text("utf-8").splitlines(keepends=True)[: run.epoch]
-        self._file = self.path.open("w", encoding="utf-8")
-        self._file.writelines(kept)
-        self._file.flush()
+        with accessing(self.path):
+            if run.epoch and self.path.exists():
+                kept = self.path.read_text("utf-8").splitlines(keepends=True)[: run.epoch]
+            self._file = self.path.open("w", encoding="utf-8")
+            self._file.writelines(kept)
+            self._file.flush()
 
     def on_epoch_end(self, run: Run, record: dict[str, float]) -> None:
         """Write the epoch's line at once, so that a reader can follow."""
         if self._file is not None:
             finite = {k: (v if v - v == 0 else None) for k, v in record.items()}
-            self._file.write(json.dumps({"epoch": run.epoch, **finite}) + "\n")
-            self._file.flush()
+            with accessing(self.path):
+                self._file.write(json.dumps({"epoch": run.epoch, **finite}) + "\n")
+                self._file.flush()
 
     def on_train_end(self, run: Run) -> None:
         """Close the file."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pellucid._typing import Array
-from pellucid.core.paths import as_path, made_folder
+from pellucid.core.paths import accessing, as_path, made_folder
 from pellucid.core.rng import default_generator
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import DataError, FileAccessError, FileFormatError, MissingFileError, warn
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "checkpoint.safetensors"
 PREVIOUS_NAME = "checkpoint-previous.safetensors"
-FORMAT = "pellucid-checkpoint-2"
+FORMAT = "pellucid-checkpoint-1"
 EVERY_S = 1.0
 
 
@@ -67,8 +67,9 @@ class Checkpoint:
             return
         try:
             made_folder(self.path.parent)
-            if self._saved_at == -math.inf and self.path.exists() and not self.resumed:
-                os.replace(self.path, self.path.with_name(PREVIOUS_NAME))
+            with accessing(self.path):
+                if self._saved_at == -math.inf and self.path.exists() and not self.resumed:
+                    os.replace(self.path, self.path.with_name(PREVIOUS_NAME))
             self._write()
         except (FileAccessError, MissingFileError) as problem:
             warn("train.checkpoint-failed", path=str(self.path), epoch=self.run.epoch, problem=problem.given)

@@ -23,7 +23,7 @@ from pellucid.data import Dataset
 from pellucid.errors import DataError, ModelError, PellucidError, PellucidWarning, warn
 from pellucid.train.choose import make_loss
 from pellucid.train.dependence import Dependence, label_dependence
-from pellucid.train.evaluate import output_of, prepared, takes_whole_numbers
+from pellucid.train.evaluate import check_one_axis, modes_kept, output_of, prepared, takes_whole_numbers
 
 if TYPE_CHECKING:
     from pellucid.nn import Module
@@ -137,12 +137,13 @@ def _findings(model: Module, data: Dataset, loss: Any, optimizer: Any, shuffled:
 def _one_batch(model: Module, data: Dataset, loss: Any) -> Iterator[Finding]:
     """Outputs, loss and gradients of the first rows: what fits together does so here, and what the loss reaches has a
     gradient."""
-    modes = [(module, module.training) for module in model.modules()]
     key = default_generator.get_state()
-    model.eval()
     try:
-        with enable_grad(), quiet():
-            y_pred = output_of(model(wrap(data.x[:_ROWS])))
+        with modes_kept(model), enable_grad(), quiet():
+            model.eval()
+            check_one_axis(model, data.x)
+            rows = data.x[:_ROWS]
+            y_pred = output_of(model(wrap(rows)), len(rows))
             if hasattr(loss, "check_targets"):
                 loss.check_targets(data.y, y_pred.shape)
             value = loss(y_pred, wrap(data.y[:_ROWS]))  # type: ignore[index]
@@ -152,8 +153,6 @@ def _one_batch(model: Module, data: Dataset, loss: Any) -> Iterator[Finding]:
         return
     finally:
         default_generator.set_state(key)
-        for module, training in modes:
-            module.training = training
     yield from _outputs(y_pred, data.y, loss)
 
 

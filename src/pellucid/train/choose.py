@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pellucid._text import text
@@ -49,23 +50,29 @@ SCHEDULES = ("constant", "cosine", "one_cycle", "linear", "exponential", "step")
 """The schedules that a name stands for, each laid out over the whole run."""
 
 
-def _named(kind: str, name: str, table: Iterable[str]) -> str:
-    """The name as the table spells it: case, spaces and hyphens do not matter."""
+def known_name(kind: str, name: str, table: Iterable[str]) -> str:
+    """The name as the table spells it: case, spaces and hyphens do not matter.
+
+    Raises
+        ArgumentError: none of the table.
+    """
     plain = name.strip().lower().replace("-", "_").replace(" ", "_")
     names = list(table)
     if plain not in names:
+        begins = [n for n in names if plain and n.startswith(plain)]
         raise ArgumentError(
             "train.unknown-name",
             kind=text(f"train.kind-{kind}"),
             name=repr(name),
             names=", ".join(names),
-            suggestion=closest(plain, names),
+            suggestion=begins[0] if begins else closest(plain, names),
         )
     return plain
 
 
 def make_loss(loss: Any, **options: Any) -> Any:
-    """A loss from a name in `LOSSES` and the options of its class; a module or a function passes as it is.
+    """A loss from a name in `LOSSES`, or that of its class, and the options of that class; a module or a function passes
+    as it is.
 
     Raises
         ArgumentError: no loss has the name.
@@ -74,7 +81,9 @@ def make_loss(loss: Any, **options: Any) -> Any:
     if isinstance(loss, str):
         from pellucid import nn
 
-        return getattr(nn, LOSSES[_named("loss", loss, LOSSES)])(**options)
+        if loss in LOSSES.values():
+            return getattr(nn, loss)(**options)
+        return getattr(nn, LOSSES[known_name("loss", loss, LOSSES)])(**options)
     if isinstance(loss, type):
         return loss(**options)
     if not callable(loss):
@@ -89,17 +98,18 @@ def make_optimizer(optimizer: Any, parameters: Any, **options: Any) -> Any:
 
     Raises
         ArgumentError: no optimizer has the name.
-        ArgumentTypeError: none of the three.
+        ArgumentTypeError: none of the three, or a function that makes something else.
     """
-    if isinstance(optimizer, str):
-        from pellucid import optim
+    from pellucid import optim
 
-        return getattr(optim, OPTIMIZERS[_named("optimizer", optimizer, OPTIMIZERS)])(parameters, **options)
-    if hasattr(optimizer, "param_groups") and callable(getattr(optimizer, "step", None)):
-        return optimizer
-    if callable(optimizer):
-        return optimizer(parameters, **options)
-    raise ArgumentTypeError("train.optimizer-type", value=shown(optimizer), type=type(optimizer).__name__)
+    if isinstance(optimizer, str):
+        return getattr(optim, OPTIMIZERS[known_name("optimizer", optimizer, OPTIMIZERS)])(parameters, **options)
+    made = optimizer
+    if callable(optimizer) and not isinstance(optimizer, optim.Optimizer):
+        made = optimizer(parameters, **options)
+    if not isinstance(made, optim.Optimizer):
+        raise ArgumentTypeError("train.optimizer-type", value=shown(made), type=type(made).__name__)
+    return made
 
 
 def make_schedule(schedule: Any, optimizer: Any, *, steps: int, epochs: int) -> tuple[Any, str]:
@@ -113,13 +123,16 @@ def make_schedule(schedule: Any, optimizer: Any, *, steps: int, epochs: int) -> 
         optimizer : the optimizer whose rate it sets
         steps : updates in the whole run
         epochs : epochs in the whole run
+    Raises
+        ArgumentError: no schedule has the name, or it is one of another optimizer.
+        ArgumentTypeError: none of the four.
     """
     if schedule is None:
         return None, "epoch"
     if isinstance(schedule, str):
         from pellucid import optim
 
-        name = _named("schedule", schedule, SCHEDULES)
+        name = known_name("schedule", schedule, SCHEDULES)
         if name == "constant":
             return None, "epoch"
         lr = float(optimizer.param_groups[0]["lr"])
@@ -136,4 +149,26 @@ def make_schedule(schedule: Any, optimizer: Any, *, steps: int, epochs: int) -> 
         schedule = schedule(optimizer)
     if not callable(getattr(schedule, "step", None)):
         raise ArgumentTypeError("train.schedule-type", value=shown(schedule), type=type(schedule).__name__)
+    if getattr(schedule, "optimizer", optimizer) is not optimizer:
+        kinds = {"schedule": type(schedule).__name__, "optimizer": type(optimizer).__name__}
+        raise ArgumentError("train.schedule-other", **kinds)
     return schedule, "step" if type(schedule).__name__ in ("OneCycleLR", "CyclicLR") else "epoch"
+
+
+@contextmanager
+def rates_kept(optimizer: Any, schedule: Any) -> Iterator[None]:
+    """After the block the optimizer has the options it had before, where the schedule was made for this run alone.
+
+    A second run with the same optimizer would otherwise start from the rate, often 0, that the first one ended with.
+    """
+    if hasattr(schedule, "step"):
+        yield
+        return
+    options = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    try:
+        yield
+    finally:
+        for group, before in zip(optimizer.param_groups, options, strict=False):
+            for name in [n for n in group if n not in before and n != "params"]:
+                del group[name]
+            group.update(before)

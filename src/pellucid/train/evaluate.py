@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pellucid._typing import Array, DType
-from pellucid.core.check import Integer, check
+from pellucid.core.check import Integer, check, shown
 from pellucid.core.context import default_dtype, enable_grad, no_grad, quiet
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.data import Dataset, Loader, as_dataset
-from pellucid.errors import ArgumentTypeError, DataError
+from pellucid.errors import ArgumentTypeError, DataError, ModelError, ShapeError
 from pellucid.train.metrics import Metric, as_metrics
 
 if TYPE_CHECKING:
@@ -41,66 +41,103 @@ def prepared(model: Module, data: Any) -> Dataset:
     """Anything that holds rows, as a Dataset in the model's dtype: cast once, not at every batch.
 
     Whole-number inputs become floats too, unless the model has an embedding; integer targets stay labels.
+
+    Raises
+        ArgumentTypeError: the model is no network of pellucid.
+        DataError, DTypeError, ShapeError: what `as_dataset` refuses; numbers too large for the model's dtype.
     """
+    from pellucid.nn import Module
+
+    if not isinstance(model, Module):
+        raise ArgumentTypeError("train.model-type", value=shown(model), type=type(model).__name__)
     if isinstance(data, Loader):
         data = data.data
-    dataset = as_dataset(data, dtype=None)
-    dtype = model_dtype(model)
-    x, y = dataset.x, dataset.y
-    if x.dtype != dtype and (x.dtype.kind == "f" or not takes_whole_numbers(model)):
-        x = x.astype(dtype)
-    if y is not None and y.dtype.kind == "f" and y.dtype != dtype:
-        y = y.astype(dtype)
-    if x is dataset.x and y is dataset.y:
-        return dataset
-    return Dataset(
-        x,
-        y,
-        dataset.class_names,
-        dataset.feature_names,
-        dataset.name,
-        dataset.description,
-        dataset.image_shape,
-    )
+    return as_dataset(data, dtype=None).as_floats(model_dtype(model), keep_integers=takes_whole_numbers(model))
+
+
+@contextmanager
+def modes_kept(model: Module) -> Iterator[None]:
+    """After the block every module is back in the mode, training or evaluation, that it was in before."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 @contextmanager
 def evaluating(model: Module) -> Iterator[None]:
     """Inside, the model is in evaluation mode and nothing is tracked; after it, every module is back in its own
     mode."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with no_grad(), quiet():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
+    with modes_kept(model), no_grad(), quiet():
+        model.eval()
+        yield
 
 
 def outputs(model: Module, x: Array, batch_size: int | None) -> Array:
-    """The model's outputs for all rows; in evaluation mode by the caller."""
+    """The model's outputs for all rows; in evaluation mode by the caller.
+
+    Raises
+        ArgumentTypeError, ShapeError: the model gives something else than one row of outputs for each row of inputs.
+    """
+    check_one_axis(model, x)
     size = batch_size or ROWS_AT_ONCE
+    first = _output(model, x[:size])
     if len(x) <= size:
-        return output_of(model(wrap(x))).data
-    first = output_of(model(wrap(x[:size]))).data
+        return first
     result = np.empty((len(x), *first.shape[1:]), first.dtype)
     result[:size] = first
     for start in range(size, len(x), size):
-        part = output_of(model(wrap(x[start : start + size]))).data
+        part = _output(model, x[start : start + size])
+        if part.shape[1:] != first.shape[1:]:
+            raise ShapeError("train.output-varies", first=first.shape, other=part.shape)
         result[start : start + len(part)] = part
     return result
 
 
-def output_of(y_pred: Any) -> Tensor:
-    """What a model returned, if it is one Tensor.
+def _output(model: Module, x: Array) -> Array:
+    return output_of(model(wrap(x)), len(x)).data
+
+
+def output_of(y_pred: Any, rows: int) -> Tensor:
+    """What a model returned, if it is one Tensor with a row for each row of its input.
 
     Raises
         ArgumentTypeError: it is something else, such as a tuple of several outputs.
+        ShapeError: it has another number of rows.
     """
     if not isinstance(y_pred, Tensor):
         raise ArgumentTypeError("train.one-output", type=type(y_pred).__name__)
+    shape = y_pred.data.shape
+    if not shape or shape[0] != rows:
+        raise ShapeError("train.output-rows", shape=shape, rows=rows)
     return y_pred
+
+
+def check_one_axis(model: Module, x: Array) -> None:
+    """Refuse numbers without a second axis that the network takes for the features of a single row, or cannot take.
+
+    Raises
+        ShapeError: with the axis to add, where adding it was found to work.
+    """
+    if x.ndim != 1:
+        return
+    try:
+        for rows in (1, 2):
+            _output(model, x[:rows])
+    except ShapeError:
+        tried = {"x[None]": x[None], "x[:, None]": x[:1, None]}
+        fixes = [words for words, array in tried.items() if _takes(model, array)]
+        raise ShapeError("train.one-axis", shape=x.shape, suggestion=fixes[0] if fixes else None) from None
+
+
+def _takes(model: Module, x: Array) -> bool:
+    try:
+        _output(model, x)
+    except ShapeError:
+        return False
+    return True
 
 
 def predict(model: Module, x: Any, *, batch_size: int | None = None) -> Array:
@@ -108,7 +145,7 @@ def predict(model: Module, x: Any, *, batch_size: int | None = None) -> Array:
 
     Parameters
         model : the network; its mode is as before afterwards
-        x : rows of inputs: an array, nested lists, or a Dataset, whose targets are not read
+        x : rows of inputs: an array, nested lists, a Dataset or (x, y), whose targets are not read
         batch_size : rows at once; None is 1,024, which bounds the memory
     Returns
         array (rows, ...), in the model's dtype
@@ -117,9 +154,7 @@ def predict(model: Module, x: Any, *, batch_size: int | None = None) -> Array:
         takes.
     """
     check("predict: batch_size", batch_size, Integer(1, none=True))
-    if isinstance(x, tuple):
-        x = x[0]
-    data = prepared(model, x)
+    data = prepared(model, x[0] if isinstance(x, tuple) and len(x) == 2 else x)
     with evaluating(model):
         return outputs(model, data.x, batch_size)
 
@@ -161,7 +196,10 @@ def measured(
         y_pred = outputs(model, dataset.x, batch_size)
         record = {}
         if criterion is not None:
-            record["loss"] = float(criterion(wrap(y_pred), wrap(dataset.y)).data.mean())  # type: ignore[arg-type]
+            value = criterion(wrap(y_pred), wrap(dataset.y))  # type: ignore[arg-type]
+            if not isinstance(value, Tensor) or not value.data.size:
+                raise ModelError("train.loss-value", value=shown(value))
+            record["loss"] = float(value.data.mean())
     for metric in metrics:
         record[metric.name] = metric(y_pred, dataset.y)
     return record
@@ -179,14 +217,9 @@ def with_thresholds(model: Module, x: Array, criterion: Any, metrics: list[Metri
 def last_function(model: Module, x: Array) -> str | None:
     """The name of the function that a network's output is the value of ("softmax", "sigmoid", ...), found from how the
     output of two rows came to be; None where the output came from nothing that asks for a gradient."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with enable_grad(), quiet():
-            return function_of(output_of(model(wrap(x[:2]))))
-    finally:
-        for module, training in modes:
-            module.training = training
+    with modes_kept(model), enable_grad(), quiet():
+        model.eval()
+        return function_of(output_of(model(wrap(x[:2])), len(x[:2])))
 
 
 def function_of(y: Tensor) -> str | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -50,7 +49,7 @@ from pellucid.train.document import (
     written,
     wrong,
 )
-from pellucid.train.evaluate import model_dtype, takes_whole_numbers
+from pellucid.train.evaluate import model_dtype, modes_kept, takes_whole_numbers
 from pellucid.train.loaded import FileInfo, LoadedModel
 
 
@@ -169,7 +168,8 @@ def load_weights(path: Any) -> dict[str, Array]:
 
 
 def _recorded(model: Module, example: Any, scaler: Any) -> Graph:
-    with _evaluating(model):
+    with modes_kept(model), enable_grad():  # the loaded graph shall have gradients too
+        model.eval()
         if example is not None:
             return record_batched(model, *_given(model, example))
         for examples in _guesses(model, scaler):
@@ -178,19 +178,6 @@ def _recorded(model: Module, example: Any, scaler: Any) -> Graph:
             except (ShapeError, IndexRangeError, DTypeError):  # not what the network takes
                 continue
     raise ArgumentError("files.no-example", model=type(model).__name__)
-
-
-@contextmanager
-def _evaluating(model: Module) -> Iterator[None]:
-    """Eval mode with gradients, which the loaded graph shall have too."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with enable_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _given(model: Module, example: Any) -> list[Tensor]:

@@ -5,24 +5,28 @@ This is the front door of training: it names, checks and prepares everything, th
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pellucid._typing import Array
-from pellucid.core.check import Flag, Integer, Options, Real, checked, shown
+from pellucid.core.check import Flag, Integer, Options, Real, checked, closest, shown
 from pellucid.data import Dataset, Loader, train_test_split
-from pellucid.errors import ArgumentError, ArgumentTypeError, DataError, LabelError, ShapeError
+from pellucid.errors import ArgumentError, ArgumentTypeError, DataError, ModelError, ShapeError
+from pellucid.optim import LBFGS, Optimizer
 from pellucid.train.callbacks import Callback, EarlyStopping
 from pellucid.train.checkpoints import Checkpoint
 from pellucid.train.checks import check_training
-from pellucid.train.choose import make_loss, make_optimizer, make_schedule
+from pellucid.train.choose import make_loss, make_optimizer, make_schedule, rates_kept
 from pellucid.train.evaluate import model_dtype, prepared
 from pellucid.train.history import History
 from pellucid.train.loop import Step, takes_weights, train
 from pellucid.train.metrics import as_metrics
 from pellucid.train.progress import progress
 from pellucid.train.run import Best, Run, direction_of
+from pellucid.train.weights import row_weights
 
 if TYPE_CHECKING:
     from pellucid.nn import Module
@@ -82,8 +86,9 @@ def fit(
             `train.OPTIMIZERS` ("adam", "sgd", ...) with that optimizer's own defaults
         epochs : passes over the data
         batch_size : rows a step; 1 is online training, None or "full" all rows
-        validation : Dataset, (x, y), or the fraction of `data` to hold out: by class where the targets are labels, at
-            random otherwise, and the last rows with `shuffle=False`
+        validation : Dataset, (x, y), or how much of `data` to hold out, as a fraction or a number of rows: by class
+            where the targets are labels and there are enough of each, at random otherwise, and the last rows with
+            `shuffle=False`
         metrics : names in `train.METRICS`, or functions (y_pred, y_true) -> number, computed over all rows of an epoch:
             in training on the outputs as the epoch saw them, in validation on the weights it ended with
         callbacks : objects with the methods of `train.Callback`
@@ -91,17 +96,21 @@ def fit(
         seed : fixes the order of the rows and the rows held out
         drop_last : leave out a last batch that is smaller
         schedule : a schedule of `pellucid.optim` on this optimizer, a function of the optimizer that makes one, or a
-            name: "cosine", "one_cycle", "linear", "exponential", "step"
+            name: "cosine", "one_cycle", "linear", "exponential", "step". One that is made here ends with the run: the
+            optimizer then has its own rate again
         schedule_every : when the schedule moves on, "step" or "epoch"; None: one-cycle and the named ones laid out over
             the steps every step, all others every epoch. ReduceLROnPlateau is given val_loss, else loss
         clip_norm : gradients are scaled down to this norm where theirs is larger, over all parameters together
-        accumulate : batches that make one step, the gradient being the mean over their rows
-        sample_weight : a weight >= 0 for each row; the loss of a batch is Σ w·loss / Σ w
-        class_weight : a weight for each class, as a list or {label: weight}; multiplies `sample_weight`
+        accumulate : batches that make one step, whose gradient is that of one batch of all their rows
+        sample_weight : a weight >= 0 for each row of `data`; the loss of a batch is Σ w·loss / Σ w. Validation is not
+            weighted
+        class_weight : a weight for each class, as a list or {label: weight}, or "balanced", which gives all classes the
+            same weight in total; multiplies `sample_weight`
         restore_best : give the model the weights of its best epoch by val_loss (by loss without validation) at the end.
             With an EarlyStopping callback this is always so, by what it monitors. Without either the weights are those
             of the last epoch
-        checkpoint : a folder for the complete state of the run, from which it can go on
+        checkpoint : a folder for the complete state of the run, from which it can go on. The file of an earlier run
+            that this one does not go on from stays beside it, as `checkpoint-previous.safetensors`
         resume : go on from the checkpoint if there is one; the result has the same bits as a run that was never
             interrupted
         checks : True looks at data, targets, loss and network before the first step, and refuses or reports what cannot
@@ -111,87 +120,86 @@ def fit(
         History: `history.loss`, `history["val_accuracy"]`, `history.best_epoch`, `history.stopped_by`
     Raises
         NonFiniteError: the loss became NaN or infinite; it names the operation, the layer, the rows and the input's
-        range. The
-            weights are the best ones where they are known, else those from before that step.
+            range. The weights are the best ones where they are known, else those of the last whole epoch.
         ModelError, LabelError, DataError: what `checks` refuses.
     Notes
+        An error that ends training, also one of a callback, carries the epochs that are done as its `history`.
+
         Ctrl-C ends training after the running step, gives the best weights back where a validation set or an
         EarlyStopping callback tells which they are, and returns the history, with `stopped_by` "interrupt"; a second
         Ctrl-C does not wait for the step.
     """
-    weighted = sample_weight is not None or class_weight is not None
-    loader, held_out, kept_rows = _data(model, data, validation, batch_size, shuffle, seed, drop_last)
+    loader, held_out, rows, kept = _data(model, data, validation, batch_size, shuffle, seed, drop_last)
     criterion = make_loss(loss)
     chosen = as_metrics(metrics)
+    if next(model.parameters(), None) is None and not isinstance(optimizer, Optimizer):
+        raise ModelError("train.nothing-to-train", model=type(model).__name__)
     optimizer = make_optimizer(optimizer, model.parameters())
     hooks = _callbacks(callbacks)
-    step = Step(
-        clip_norm,
-        accumulate,
-        _weights(loader.data, sample_weight, class_weight, kept_rows).astype(model_dtype(model)) if weighted else None,
-        type(optimizer).__name__ == "LBFGS",
-    )
-    if weighted and not takes_weights(criterion):
-        raise ArgumentTypeError("train.weights-loss", loss=getattr(criterion, "__name__", type(criterion).__name__))
+    weights = None
+    if sample_weight is not None or class_weight is not None:
+        if not takes_weights(criterion):
+            raise ArgumentTypeError("train.weights-loss", loss=getattr(criterion, "__name__", type(criterion).__name__))
+        weights = row_weights(loader.data.y, sample_weight, class_weight, rows=rows, kept=kept)
+        weights = weights.astype(model_dtype(model))
+    step = Step(clip_norm, accumulate, weights, isinstance(optimizer, LBFGS))
     if step.needs_closure and (accumulate > 1 or clip_norm is not None):
         raise ArgumentError("train.closure-options", optimizer=type(optimizer).__name__)
-    steps = epochs * -(-len(loader) // accumulate)
-    plan, every = make_schedule(schedule, optimizer, steps=steps, epochs=epochs)
-    run = Run(
-        model,
-        criterion,
-        optimizer,
-        loader,
-        epochs,
-        held_out,
-        chosen,
-        schedule=plan,
-        schedule_every=schedule_every or every,
-        num_batches=len(loader),
-    )
-    stopping = next((c for c in hooks if isinstance(c, EarlyStopping)), None)
-    _check_monitors(run, hooks)
-    if stopping is not None:
-        run.best = Best(stopping.monitor, direction_of(stopping.monitor, stopping.mode, chosen))
-    elif held_out is not None or restore_best:
-        run.best = Best("val_loss" if held_out is not None else "loss", "min")
-    run.history.monitor = run.best.monitor if run.best is not None else "loss"
-    saved = Checkpoint(checkpoint, run, hooks, step) if checkpoint is not None else None
-    if resume and saved is None:
+    if resume and checkpoint is None:
         raise ArgumentError("train.resume-where")
-    resumed = saved is not None and resume and saved.load()
-    if checks is not False and not resumed:
-        check_training(run, dependence=checks == "all", shuffled=loader.shuffle)
-    optimizer.zero_grad()
-    train(
-        run,
-        step,
-        hooks,
-        progress(verbose),
-        restore_best=restore_best or stopping is not None,
-        save=None if saved is None else saved.save,
-    )
+    steps = epochs * -(-len(loader) // accumulate)
+    with rates_kept(optimizer, schedule):
+        plan, every = make_schedule(schedule, optimizer, steps=steps, epochs=epochs)
+        run = Run(
+            model,
+            criterion,
+            optimizer,
+            loader,
+            epochs,
+            held_out,
+            chosen,
+            schedule=plan,
+            schedule_every=schedule_every or every,
+            num_batches=len(loader),
+        )
+        stopping = next((c for c in hooks if isinstance(c, EarlyStopping)), None)
+        _check_monitors(run, hooks)
+        if stopping is not None:
+            run.best = Best(stopping.monitor, direction_of(stopping.monitor, stopping.mode, chosen))
+        elif held_out is not None or restore_best:
+            run.best = Best("val_loss" if held_out is not None else "loss", "min")
+        run.history.monitor = run.best.monitor if run.best is not None else "loss"
+        saved = Checkpoint(checkpoint, run, hooks, step) if checkpoint is not None else None
+        resumed = saved is not None and resume and saved.load()
+        if checks is not False and not resumed:
+            check_training(run, dependence=checks == "all", shuffled=loader.shuffle)
+        optimizer.zero_grad()
+        train(
+            run,
+            step,
+            hooks,
+            progress(verbose),
+            restore_best=restore_best or stopping is not None,
+            save=None if saved is None else saved.save,
+        )
     return run.history
 
 
 def _data(
     model: Module, data: Any, validation: Any, batch_size: Any, shuffle: bool, seed: int, drop_last: bool
-) -> tuple[Loader, Dataset | None, Array | None]:
-    """The loader, the held-out set, and the rows of the data that the loader has, where some were held out."""
+) -> tuple[Loader, Dataset | None, int, Array | None]:
+    """The loader, the held-out set, how many rows were given, and which of them the loader has, where some are held
+    out."""
     dataset = prepared(model, data)
     if dataset.y is None:
         raise DataError("train.no-targets", rows=len(dataset))
     if isinstance(data, Loader):
         batch_size, shuffle, seed, drop_last = data.batch_size, data.shuffle, data.seed, data.drop_last
-    held_out, kept = None, None
-    if isinstance(validation, float | int) and not isinstance(validation, bool):
-        labels = dataset.y if shuffle and dataset.y.dtype.kind == "i" and dataset.y.ndim == 1 else None
-        if labels is not None and np.unique(labels, return_counts=True)[1].min() < 2:
-            labels = None
-        rows = np.arange(len(dataset))
-        kept, out = train_test_split(
-            rows, test_size=validation, seed=seed, shuffle=shuffle, stratify=False if labels is None else labels
-        )
+    rows, held_out, kept = len(dataset), None, None
+    if isinstance(validation, bool | str):
+        raise ArgumentTypeError("train.validation-type", value=shown(validation), type=type(validation).__name__)
+    if isinstance(validation, float | int | np.floating | np.integer):
+        kept, out = _rows_apart(dataset.y, validation, shuffle, seed)
         dataset, held_out = dataset[kept], dataset[out]
     elif validation is not None:
         held_out = prepared(model, validation)
@@ -200,12 +208,27 @@ def _data(
         if held_out.x.shape[1:] != dataset.x.shape[1:]:
             raise ShapeError("train.validation-shape", validation=held_out.x.shape, training=dataset.x.shape)
     if isinstance(data, Loader) and dataset is data.data:
-        return data, held_out, kept
-    return Loader(dataset, batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last), held_out, kept
+        return data, held_out, rows, kept
+    return Loader(dataset, batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last), held_out, rows, kept
+
+
+def _rows_apart(y: Array, validation: Any, shuffle: bool, seed: int) -> tuple[Array, Array]:
+    """The numbers of the rows to train on and of those held out: by class where there are labels and enough of each."""
+    rows = np.arange(len(y))
+    if not (0 < validation < 1 or (validation == int(validation) and 1 <= validation < len(y))):
+        raise ArgumentError("train.validation-size", value=shown(validation), rows=len(y), most=len(y) - 1)
+    size = int(validation) if validation >= 1 else float(validation)
+    if shuffle and y.dtype.kind == "i" and y.ndim == 1:
+        with suppress(DataError):
+            return train_test_split(rows, test_size=size, seed=seed, stratify=y)  # type: ignore[no-any-return]
+    return train_test_split(rows, test_size=size, seed=seed, shuffle=shuffle)  # type: ignore[no-any-return]
 
 
 def _callbacks(callbacks: Any) -> list[Callback]:
-    hooks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+    if callbacks is None:
+        return []
+    one = isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable)
+    hooks = [callbacks] if one else list(callbacks)
     for hook in hooks:
         if not isinstance(hook, Callback):
             raise ArgumentTypeError("train.callback-type", value=shown(hook), type=type(hook).__name__)
@@ -220,8 +243,6 @@ def _check_monitors(run: Run, hooks: list[Callback]) -> None:
     for hook in hooks:
         monitor = getattr(hook, "monitor", None)
         if isinstance(monitor, str) and monitor not in names and getattr(hook, "best_only", True):
-            from pellucid.core.check import closest
-
             held_out = "validation=0.2" if monitor.startswith("val_") and run.validation is None else None
             raise ArgumentError(
                 "train.monitor",
@@ -230,40 +251,3 @@ def _check_monitors(run: Run, hooks: list[Callback]) -> None:
                 names=", ".join(names),
                 suggestion=held_out or closest(monitor, names),
             )
-
-
-def _weights(data: Dataset, sample_weight: Any, class_weight: Any, kept: Array | None) -> Array:
-    """A weight for each row of the training data.
-
-    Raises
-        ShapeError: not one weight for each row.
-        DataError: a weight that is negative or not finite, or none above 0.
-        LabelError: a class without a weight.
-    """
-    weights = np.ones(len(data))
-    if sample_weight is not None:
-        given = np.asarray(getattr(sample_weight, "data", sample_weight), dtype=np.float64)
-        if kept is not None and given.ndim == 1 and len(given) > int(kept.max()):
-            given = given[kept]
-        if given.shape != weights.shape:
-            raise ShapeError("train.weights-shape", shape=given.shape, rows=len(data))
-        bad = ~(np.isfinite(given) & (given >= 0))
-        if bad.any():
-            row = int(bad.argmax())
-            raise DataError("train.weights-value", value=f"{given[row]:g}", row=row)
-        weights = weights * given
-    if class_weight is not None:
-        labels = data.y
-        if labels is None or labels.dtype.kind != "i" or labels.ndim != 1:
-            raise LabelError("train.class-weight-labels", y="None" if labels is None else shown(labels))
-        table = dict(class_weight) if isinstance(class_weight, dict) else dict(enumerate(class_weight))
-        for label in np.unique(labels).tolist():
-            if label not in table:
-                raise LabelError("train.class-weight-missing", label=label, given=", ".join(map(str, table)))
-            value = float(table[label])
-            if not (np.isfinite(value) and value >= 0):
-                raise DataError("train.class-weight-value", label=label, value=f"{value:g}")
-            weights = np.where(labels == label, weights * value, weights)
-    if not weights.sum() > 0:
-        raise DataError("train.weights-none", rows=len(data))
-    return weights

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pellucid.core.check import closest
-from pellucid.errors import FileFormatError, MissingKeyError, NoAttributeError
+import numpy as np
 
-STOPPED_BY = ("epochs", "early_stopping", "interrupt", "callback", "non_finite")
+from pellucid.core.check import closest, shown
+from pellucid.errors import ArgumentTypeError, FileFormatError, MissingKeyError, NoAttributeError
 
 
 class History:
@@ -22,8 +22,8 @@ class History:
     Attributes
         best_epoch : the epoch, counted from 0, with the best value of `monitor`; None before the first
         monitor : the quantity that `best_epoch` goes by: that of the first EarlyStopping, else val_loss, else loss
-        stopped_by : "epochs" (all were run), "early_stopping", "interrupt" (Ctrl-C), "callback", "non_finite", or None
-            while training runs
+        stopped_by : "epochs" (all were run), "early_stopping", "interrupt" (Ctrl-C), "callback" or the reason that a
+            callback gave, "non_finite", "error", or None while training runs
         restored_epoch : the epoch whose weights the model was given back at the end; None where it kept the last ones
         steps : updates of the weights so far
     Examples
@@ -52,6 +52,19 @@ class History:
         self._curves = {name: self._curves[name] for name in [*record, *(self._curves.keys() - record.keys())]}
         for name, curve in self._curves.items():
             curve.append(record.get(name))
+
+    def take_up(self, record: dict[str, Any]) -> None:
+        """Add to the last epoch the numbers that a callback has put into its record.
+
+        Raises
+            ArgumentTypeError: something that is not a number.
+        """
+        for name in [n for n in record if n not in self._curves or self._curves[n][-1] is None]:
+            value = record[name]
+            if not isinstance(value, int | float | np.integer | np.floating):
+                raise ArgumentTypeError("train.record-value", name=name, value=shown(value), type=type(value).__name__)
+            record[name] = float(value)
+            self._curves.setdefault(name, [None] * self._length)[-1] = record[name]
 
     @property
     def names(self) -> list[str]:

@@ -24,12 +24,12 @@ from pellucid.core.rng import default_generator
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import ModelError, NonFiniteError
 from pellucid.train.callbacks import Callback, listens_to_batches
-from pellucid.train.evaluate import measured, output_of, with_thresholds
+from pellucid.train.evaluate import measured, modes_kept, output_of, with_thresholds
 from pellucid.train.interrupt import on_interrupt
 from pellucid.train.metrics import Metric
 from pellucid.train.nonfinite import Before, check_weights, explain_non_finite
 from pellucid.train.progress import Progress
-from pellucid.train.run import Run
+from pellucid.train.run import Run, arrays_of
 
 
 @dataclass
@@ -63,45 +63,50 @@ def train(
     Parameters
         restore_best : whether the best weights are given back however training ends; after Ctrl-C and after a
             non-finite loss they are in any case, where they are known
-        save : called after each epoch, and writes a checkpoint where one is due
+        save : called after each whole epoch, and writes a checkpoint where one is due
     Raises
-        NonFiniteError: the loss became NaN or infinite.
+        NonFiniteError: the loss became NaN or infinite. This and any other error has the run's `history`.
     """
-    history = run.history
     listeners = [c for c in callbacks if listens_to_batches(c)]
     epochs_metrics = with_thresholds(run.model, run.loader.data.x, run.loss, run.metrics)
-    modes = [(module, module.training) for module in run.model.modules()]
-    complete = False
     progress.begin(run)
-    try:
-        with quiet(), on_interrupt(lambda: run.stop("interrupt")):
+    with quiet(), on_interrupt(lambda: run.stop("interrupt")) as finishing:
+        try:
+            with modes_kept(run.model):
+                for callback in callbacks:
+                    callback.on_train_begin(run)
+                while run.epoch < run.epochs and run.stopping is None:
+                    run.start = arrays_of(run.model)
+                    whole = _epoch(run, step, callbacks, listeners, epochs_metrics, progress)
+                    if whole and save is not None:
+                        save()
+        except KeyboardInterrupt:
+            run.stopping = "interrupt"
+        except BaseException as error:
+            run.stopping = "non_finite" if isinstance(error, NonFiniteError) else "error"
+            error.history = run.history  # type: ignore[attr-defined]
+            raise
+        finally:
+            finishing()
+            run.history.stopped_by = run.stopping or "epochs"
+            _choose_weights(run, restore_best)
             for callback in callbacks:
-                callback.on_train_begin(run)
-            while run.epoch < run.epochs and run.stopping is None:
-                _epoch(run, step, callbacks, listeners, epochs_metrics, progress)
-                if run.stopping != "interrupt" and save is not None:
-                    save()
-        complete = True
-    except KeyboardInterrupt:
-        run.stop("interrupt")
-        complete = True
-    except NonFiniteError as error:
-        run.stopping = "non_finite"
-        complete = True
-        error.history = history  # type: ignore[attr-defined]
-        raise
-    finally:
-        for module, training in modes:
-            module.training = training
-        if complete:
-            history.stopped_by = run.stopping or "epochs"
-            wanted = restore_best or history.stopped_by in ("interrupt", "non_finite")
-            if wanted and run.best is not None and run.best.restore(run.model):
-                history.restored_epoch = run.best.epoch
-        for callback in callbacks:
-            callback.on_train_end(run)
-        if complete:
+                callback.on_train_end(run)
             progress.end(run)
+
+
+def _choose_weights(run: Run, restore_best: bool) -> None:
+    """Give the model the weights that stay: the best ones where they are wanted and known; of a run that blew up else
+    those of its last whole epoch, since what it blew up from is of no use."""
+    history = run.history
+    blew_up = history.stopped_by == "non_finite"
+    wanted = restore_best or blew_up or history.stopped_by == "interrupt"
+    if wanted and run.best is not None and run.best.restore(run.model):
+        history.restored_epoch = run.best.epoch
+    elif blew_up:
+        for tensor, array in run.start:
+            tensor.data = array
+        history.restored_epoch = len(history) - 1 if len(history) else None
 
 
 def _epoch(
@@ -111,16 +116,15 @@ def _epoch(
     listeners: list[Callback],
     metrics: list[Metric],
     progress: Progress,
-) -> None:
-    """Train for one epoch, measure it, and move on to the next; return early, within it, if the run is stopped by
-    Ctrl-C."""
+) -> bool:
+    """Train for one epoch, measure it, and move on to the next; False if the run was stopped within it."""
     model, optimizer, loader = run.model, run.optimizer, run.loader
     start = time.perf_counter()
     for callback in callbacks:
         callback.on_epoch_begin(run)
     model.train()
     criterion = run.loss
-    summed = getattr(run.loss, "reduction", "mean") == "sum"
+    summed = getattr(criterion, "reduction", "mean") == "sum"
     order, size = loader.order(run.epoch), loader.batch_size
     last_row = min(len(loader.data), len(loader) * size)
     run.batch, run.num_batches = 0, len(loader)
@@ -139,10 +143,11 @@ def _epoch(
         amount = len(x) if weights is None else float(weights.sum())
         if amount:
             share = None
-            if step.accumulate > 1:
-                # Of the rows of the whole group, which the last of an epoch may have fewer of.
-                group = run.batch // step.accumulate * step.accumulate * size
-                share = len(x) / (min(group + size * step.accumulate, last_row) - group)
+            if step.accumulate > 1 and not summed:
+                # Of the rows (or their weights) of the whole group, which the last of an epoch may have fewer of.
+                begin = run.batch // step.accumulate * step.accumulate * size
+                group = order[begin : min(begin + size * step.accumulate, last_row)]
+                share = amount / (len(group) if step.weights is None else float(step.weights[group].sum()))
             if step.needs_closure:
                 y_pred, value = _closure_step(run, criterion, before, weights)
             else:
@@ -170,7 +175,7 @@ def _epoch(
             listener.on_batch_end(run)
         progress.batch(run)
         if run.stopping is not None and run.batch < run.num_batches:
-            return
+            return False
     check_weights(run)
     record = {"loss": total if summed else total / seen}
     if metrics:
@@ -178,11 +183,12 @@ def _epoch(
         pred_all = np.concatenate([p for p, _ in collected])
         record.update((m.name, m(pred_all, y_all)) for m in metrics)
     if run.validation is not None:
-        held_out = measured(model, run.validation, run.loss, metrics)
+        held_out = measured(model, run.validation, criterion, metrics)
         record.update((f"val_{name}", number) for name, number in held_out.items())
     record["lr"] = lr
     record["time_s"] = time.perf_counter() - start
     _finish(run, record, callbacks, progress)
+    return True
 
 
 def _finish(run: Run, record: dict[str, float], callbacks: list[Callback], progress: Progress) -> None:
@@ -197,6 +203,7 @@ def _finish(run: Run, record: dict[str, float], callbacks: list[Callback], progr
             run.schedule.step()
     for callback in callbacks:
         callback.on_epoch_end(run, record)
+        run.history.take_up(record)
     progress.epoch(run, record)
     run.epoch += 1
     run.batch = 0
@@ -207,7 +214,7 @@ def _gradients(
 ) -> tuple[Tensor, float]:
     """Outputs and loss of a batch, with the gradients added to the parameters'; refused before that if the loss is not
     finite."""
-    y_pred = run.model(before.x)
+    y_pred = output_of(run.model(before.x), len(before.x.data))
     loss = _loss(criterion, y_pred, before.y, weights)
     if not isinstance(loss, Tensor) or loss.data.size != 1:
         raise ModelError("train.loss-value", value=shown(loss))
@@ -219,7 +226,7 @@ def _gradients(
         loss.backward()
     else:
         loss.backward(wrap(np.full(loss.data.shape, share, loss.data.dtype)))
-    return output_of(y_pred), value
+    return y_pred, value
 
 
 def _loss(criterion: Any, y_pred: Any, y: Tensor, weights: Array | None) -> Any:

@@ -15,6 +15,7 @@ from pellucid.train.run import Run
 
 REDRAW_S = 0.1
 PLAIN_S = 10.0
+_REASONS = ("early_stopping", "interrupt", "callback", "non_finite", "error")
 
 
 class Progress(Protocol):
@@ -77,6 +78,7 @@ class _Lines:
         self.start = 0.0
         self.next = 0.0
         self.record: dict[str, float] = {}
+        self.closed = False
 
     def begin(self, run: Run) -> None:
         """Start the clock."""
@@ -86,7 +88,7 @@ class _Lines:
     def line(self, run: Run) -> str:
         """Where the run stands: epoch, share of it, speed, loss and metrics, time left."""
         elapsed = max(self.clock() - self.start, 1e-9)
-        parts = [text("train.line-epoch", epoch=min(run.epoch + 1, run.epochs), epochs=run.epochs)]
+        parts = [text("train.line-epoch", epoch=max(run.epoch + (run.batch > 0), 1), epochs=run.epochs)]
         if 0 < run.batch < run.num_batches:
             parts.append(f"{100 * run.batch // run.num_batches}%")
         parts.append(text("train.line-speed", speed=_rounded(run.samples / elapsed)))
@@ -103,21 +105,32 @@ class _Lines:
 
     def last(self, run: Run) -> str:
         """The line at the end, with the reason where it came early."""
-        line = self.line(run)
-        if run.history.stopped_by not in (None, "epochs"):
-            line += "  " + text(f"train.stopped-{str(run.history.stopped_by).replace('_', '-')}")
+        return "  ".join([self.line(run), *self.outcome(run)])
+
+    def outcome(self, run: Run) -> list[str]:
+        """Why training ended before its last epoch, and the epoch whose weights were given back, if so."""
+        parts, reason = [], run.history.stopped_by
+        if reason in _REASONS:
+            parts.append(text(f"train.stopped-{reason.replace('_', '-')}"))
+        elif reason not in (None, "epochs"):
+            parts.append(text("train.stopped-reason", reason=reason))
         if run.history.restored_epoch is not None:
-            line += "  " + text("train.line-restored", epoch=run.history.restored_epoch + 1)
-        return line
+            parts.append(text("train.line-restored", epoch=run.history.restored_epoch + 1))
+        return parts
 
     def write(self, words: str) -> None:
         """Write at once; an encoding that lacks a character gets a question mark, a closed stream nothing."""
+        if self.closed:
+            return
         try:
-            self.stream.write(words)
-        except UnicodeEncodeError:
-            encoding = getattr(self.stream, "encoding", None) or "ascii"
-            self.stream.write(words.encode(encoding, "replace").decode(encoding))
-        self.stream.flush()
+            try:
+                self.stream.write(words)
+            except UnicodeEncodeError:
+                encoding = getattr(self.stream, "encoding", None) or "ascii"
+                self.stream.write(words.encode(encoding, "replace").decode(encoding))
+            self.stream.flush()
+        except (OSError, ValueError):  # a pipe whose reader has gone: training is worth more than its progress line
+            self.closed = True
 
 
 class Live(_Lines):
@@ -182,8 +195,12 @@ class Plain(_Lines):
             self.say(self.line(run))
 
     def end(self, run: Run) -> None:
-        """The outcome."""
-        self.say(self.last(run))
+        """The outcome; the line of the last epoch is not said twice."""
+        if self.every_epoch and self.written and not run.batch:
+            if parts := self.outcome(run):
+                self.say("  ".join(parts))
+        else:
+            self.say(self.last(run))
 
     def say(self, words: str) -> None:
         """Write a line that differs from the one before."""

@@ -5,17 +5,18 @@ checkpoints save it. `Best` remembers the weights of the best epoch so far.
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pellucid._typing import Array
-from pellucid.errors import ArgumentError, MissingKeyError
+from pellucid.core.check import shown
+from pellucid.errors import ArgumentError, ArgumentTypeError, MissingKeyError
 from pellucid.train.history import History
 from pellucid.train.metrics import METRICS, Direction, Metric
 
 if TYPE_CHECKING:
+    from pellucid.core.tensor import Tensor
     from pellucid.data import Dataset, Loader
     from pellucid.nn import Module
 
@@ -97,6 +98,11 @@ def set_weights(model: Module, weights: dict[str, Array]) -> None:
     model.load_state_dict(weights)
 
 
+def arrays_of(model: Module) -> list[tuple[Tensor, Array]]:
+    """Parameters and buffers with the arrays they hold now. No copies: updates replace arrays, and leave these be."""
+    return [(tensor, tensor.data) for tensor in (*model.parameters(), *model.buffers())]
+
+
 @dataclass
 class Run:
     """A training run. Callbacks receive it; `stop()` ends it after the step or epoch that is running.
@@ -108,6 +114,7 @@ class Run:
         loss_value : the loss of the last batch, on the weights before its update
         rows : the row numbers of the current batch in the training data
         recent : the losses of the last 20 batches
+        start : parameters and buffers with the arrays that they held when the epoch began
     """
 
     model: Module
@@ -127,13 +134,21 @@ class Run:
     loss_value: float = math.nan
     rows: Array | None = None
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=20))
+    start: list[tuple[Tensor, Array]] = field(default_factory=list)
     stopping: str | None = None
-    started: float = field(default_factory=time.perf_counter)
     num_batches: int = 0
     samples_before: int = 0
 
     def stop(self, reason: str = "callback") -> None:
-        """End training once the running step or epoch is complete; the first reason given counts."""
+        """End training once the running step or epoch is complete; the first reason given counts.
+
+        Parameters
+            reason : what `history.stopped_by` then says
+        """
+        if not isinstance(reason, str) or not reason:
+            raise ArgumentTypeError(
+                "core.type", name="stop: reason", value=shown(reason), type=type(reason).__name__, expected="str"
+            )
         if self.stopping is None:
             self.stopping = reason
 

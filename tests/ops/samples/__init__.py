@@ -1,5 +1,5 @@
-"""Inputs and oracles for every operation, by subject. Enter: nothing. Leave: `SAMPLES`, a list of samples for the name of each primitive, and
-`COMPOSITES` likewise. `test_every_op.py` walks them; an operation without an entry fails there.
+"""Inputs and oracles for every operation, by subject. Leave: `SAMPLES`, a list of samples for the name of each
+primitive, and `COMPOSITES` likewise. `test_every_op.py` walks them; an operation without an entry fails there.
 """
 
 from tests.ops.samples import activation, composite, contraction, elementwise, movement, reduction

@@ -1,4 +1,4 @@
-"""Samples of activation functions and of the scalar bodies of losses; oracles in Python floats, from their definitions."""
+"""Samples of activation functions and scalar bodies of losses; oracles in Python floats, from their definitions."""
 
 import math
 from typing import Any

@@ -13,7 +13,9 @@ CUBE = points(6, (2, 3, 2), 0.4, 2)
 ZEROS = np.array([[2.0, 0.0, 3.0], [0.0, 0.0, 4.0], [1.0, 2.0, 3.0]])
 
 
-def calls(function: Any, oracle: Any, inputs: list[Any], options: list[dict[str, Any]], smooth: bool = True) -> list[Sample]:
+def calls(
+    function: Any, oracle: Any, inputs: list[Any], options: list[dict[str, Any]], smooth: bool = True
+) -> list[Sample]:
     return [Sample((x,), oracle, kw, smooth, function) for x in inputs for kw in options]
 
 
@@ -61,24 +63,43 @@ SAMPLES: dict[str, list[Sample]] = {
     + calls(pl.prod, np.prod, [np.array([[100, 100], [2, 3]], np.int8)], [{}, {"axis": 0}], smooth=False),
     "cumulative_prod": calls(pl.cumulative_prod, np.cumprod, [X, ZEROS, CUBE], [{"axis": 0}, {"axis": 1}])
     + calls(pl.cumulative_prod, np.cumprod, [X[0], np.zeros(0), np.ones(1)], [{}]),
-    "mean": calls(pl.mean, np.mean, [X, CUBE], AXES) + calls(pl.mean, np.mean, [np.array([1, 2, 4]), np.array([True, False])], [{}]),
+    "mean": calls(pl.mean, np.mean, [X, CUBE], AXES)
+    + calls(pl.mean, np.mean, [np.array([1, 2, 4]), np.array([True, False])], [{}]),
     "var": calls(pl.var, variance, [X, CUBE], [*AXES, {"axis": 0, "correction": 1}, {"correction": 1.5}]),
     "std": calls(pl.std, lambda x, **kw: np.sqrt(variance(x, **kw)), [X, CUBE], [*AXES, {"axis": 0, "correction": 1}]),
     "norm": calls(
-        pl.norm, p_norm, [X, CUBE], [{"ord": o, **kw} for o in (2, 1, 3, 0.5, -1, math.inf, -math.inf) for kw in AXES[:3]]
+        pl.norm,
+        p_norm,
+        [X, CUBE],
+        [{"ord": o, **kw} for o in (2, 1, 3, 0.5, -1, math.inf, -math.inf) for kw in AXES[:3]],
     )
     + calls(pl.norm, p_norm, [ZEROS], [{"ord": 0}, {"ord": 0, "axis": 1}], smooth=False),
     "softmax": calls(pl.softmax, softmax, [X, CUBE], [{}, {"axis": 0}]),
     "softmin": calls(pl.softmin, lambda x, axis=-1: softmax(-x, axis), [X], [{}, {"axis": 0}]),
     "glu": calls(pl.glu, gated, [points(7, (2, 4), -2, 2)], [{}, {"axis": 0}]),
     "rrelu": calls(
-        pl.rrelu, lambda x, lower=1 / 8, upper=1 / 3: np.where(x > 0, x, x * (lower + upper) / 2), [X], [{}, {"lower": 0.1, "upper": 0.5}]
+        pl.rrelu,
+        lambda x, lower=1 / 8, upper=1 / 3: np.where(x > 0, x, x * (lower + upper) / 2),
+        [X],
+        [{}, {"lower": 0.1, "upper": 0.5}],
     ),
     "uniform": [
-        Sample((KEY,), lambda key: -1 + 3 * unit(key, 5), {}, False, lambda key: pl.uniform(-1, 2, (5,), key, dtype="float64"))
+        Sample(
+            (KEY,),
+            lambda key: -1 + 3 * unit(key, 5),
+            {},
+            False,
+            lambda key: pl.uniform(-1, 2, (5,), key, dtype="float64"),
+        )
     ],
     "normal": [
-        Sample((KEY,), lambda key: drawn_normal(key, 1.0, 2.0, 4), {}, False, lambda key: pl.normal(1, 2, (4,), key, dtype="float64"))
+        Sample(
+            (KEY,),
+            lambda key: drawn_normal(key, 1.0, 2.0, 4),
+            {},
+            False,
+            lambda key: pl.normal(1, 2, (4,), key, dtype="float64"),
+        )
     ],
     "bernoulli": [
         Sample((KEY,), lambda key: unit(key, 6) < 0.3, {}, False, lambda key: pl.bernoulli(np.full(6, 0.3), key=key))

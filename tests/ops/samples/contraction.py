@@ -94,7 +94,5 @@ SAMPLES: dict[str, list[Sample]] = {
     "matmul": [Sample(pair(3 * n, a, b), product) for n, (a, b) in enumerate(MATMUL)]
     + [Sample((np.arange(6).reshape(2, 3), np.arange(6).reshape(3, 2)), product, smooth=False)],
     "linear_map": [Sample(pair(3 * n, a, b), rows) for n, (a, b) in enumerate(LINEAR)],
-    "affine_map": [
-        Sample((*pair(3 * n, a, b), points(n, b[:1], -1, 1)), rows) for n, (a, b) in enumerate(LINEAR)
-    ],
+    "affine_map": [Sample((*pair(3 * n, a, b), points(n, b[:1], -1, 1)), rows) for n, (a, b) in enumerate(LINEAR)],
 }

@@ -1,4 +1,4 @@
-"""Samples of arithmetic, comparison, logic, powers, exponentials, trigonometry, rounding and selection; oracles from `math` and Python."""
+"""Samples of arithmetic, comparison, logic, powers, trigonometry, rounding and selection; oracles from `math`."""
 
 import math
 import operator
@@ -43,7 +43,11 @@ def comparison(function: Any) -> list[Sample]:
 
 
 def logic(function: Any) -> list[Sample]:
-    return [whole(function, BOOLS, BOOLS_2), whole(function, INTS, OTHER), whole(function, SPECIAL, SPECIAL[::-1].copy())]
+    return [
+        whole(function, BOOLS, BOOLS_2),
+        whole(function, INTS, OTHER),
+        whole(function, SPECIAL, SPECIAL[::-1].copy()),
+    ]
 
 
 def divided_down(a: float, b: float) -> float:
@@ -78,7 +82,10 @@ SAMPLES: dict[str, list[Sample]] = {
     "add": [*elementwise(operator.add, ANY, ANY), whole(operator.add, INTS, OTHER), whole(operator.add, INTS, 3)],
     "subtract": [*elementwise(operator.sub, ANY, ANY), whole(operator.sub, INTS, OTHER)],
     "multiply": [*elementwise(operator.mul, ANY, ANY), whole(operator.mul, INTS, OTHER)],
-    "multiply_add": [*elementwise(lambda a, b, c: a * b + c, ANY, ANY, ANY), whole(lambda a, b, c: a * b + c, INTS, 2, OTHER)],
+    "multiply_add": [
+        *elementwise(lambda a, b, c: a * b + c, ANY, ANY, ANY),
+        whole(lambda a, b, c: a * b + c, INTS, 2, OTHER),
+    ],
     "divide": [*elementwise(operator.truediv, ANY, POSITIVE), *elementwise(operator.truediv, ANY, (-3.0, -0.3))],
     "floor_divide": [
         *elementwise(divided_down, (0.1, 0.9), (1.0, 2.0)),
@@ -126,7 +133,11 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample((np.array([0.0, -2.0, 3.0]), 2), lambda a, b: np.array([0.0, 4.0, 9.0])),
         Sample((np.array([0.0, -2.0, 3.0]), 1), lambda a, b: a),
         Sample((np.array([0.0, -2.0, 3.0]), 0), lambda a, b: np.ones(3)),
-        Sample((np.array([0.0, -2.0, 3.0]), np.array([3.0, 2.0, 0.0])), lambda a, b: np.array([0.0, 4.0, 1.0]), smooth=False),
+        Sample(
+            (np.array([0.0, -2.0, 3.0]), np.array([3.0, 2.0, 0.0])),
+            lambda a, b: np.array([0.0, 4.0, 1.0]),
+            smooth=False,
+        ),
         Sample((2.0, np.array([0.0, -2.0, 3.0])), lambda a, b: np.array([1.0, 0.25, 8.0])),
         whole(operator.pow, OTHER, np.abs(INTS) % 4),
     ],
@@ -142,7 +153,9 @@ SAMPLES: dict[str, list[Sample]] = {
     "log1p": elementwise(math.log1p, (-0.7, 3.0)),
     "logaddexp": [
         *elementwise(lambda a, b: math.log(math.exp(a) + math.exp(b)), ANY, ANY),
-        Sample((np.array([800.0, -900.0]), np.array([800.0, 1.0])), lambda a, b: np.array([800.0 + math.log(2.0), 1.0])),
+        Sample(
+            (np.array([800.0, -900.0]), np.array([800.0, 1.0])), lambda a, b: np.array([800.0 + math.log(2.0), 1.0])
+        ),
     ],
     "exp_below": [
         *elementwise(lambda x, top: math.exp(x - top), ANY, ANY),

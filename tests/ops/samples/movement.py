@@ -132,7 +132,15 @@ SAMPLES: dict[str, list[Sample]] = {
     + [Sample((np.array([3, -1]),), lambda x, dtype: x.astype(dtype), {"dtype": "float64"})],
     "reshape": [
         Sample((x,), lambda x, shape: np.array(x.ravel().tolist()).reshape(shape), {"shape": shape})
-        for x, shape in [(X, (3, 2)), (X, (6,)), (X, (1, 2, 1, 3)), (CUBE, (4, 6)), (np.ones(()), (1,)), (np.ones(1), ()), (EMPTY, (3, 0, 2))]
+        for x, shape in [
+            (X, (3, 2)),
+            (X, (6,)),
+            (X, (1, 2, 1, 3)),
+            (CUBE, (4, 6)),
+            (np.ones(()), (1,)),
+            (np.ones(1), ()),
+            (EMPTY, (3, 0, 2)),
+        ]
     ],
     "transpose": [
         Sample((x,), lambda x, axes: np.transpose(x, axes), {"axes": axes})
@@ -140,7 +148,14 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "broadcast_to": [
         Sample((x,), lambda x, shape: np.zeros(shape) + x, {"shape": shape})
-        for x, shape in [(X, (2, 3)), (X, (2, 2, 3)), (X[:, :1], (2, 4)), (np.ones(()), (2, 2)), (X[:1], (0, 3)), (X[:1], (5, 3))]
+        for x, shape in [
+            (X, (2, 3)),
+            (X, (2, 2, 3)),
+            (X[:, :1], (2, 4)),
+            (np.ones(()), (2, 2)),
+            (X[:1], (0, 3)),
+            (X[:1], (5, 3)),
+        ]
     ],
     "concatenate": [
         Sample((X, X + 1, X[:1]), lambda *xs, axis: np.concatenate(xs, axis), {"axis": 0}),
@@ -151,7 +166,12 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "pad": [
         Sample((x,), bordered, {"widths": widths, "value": value})
-        for x, widths, value in [(X, ((1, 0), (2, 3)), 0.0), (X, ((0, 0), (0, 0)), 1.0), (EMPTY, ((1, 1), (0, 1)), -7.5), (np.ones(2), ((1, 1),), 3)]
+        for x, widths, value in [
+            (X, ((1, 0), (2, 3)), 0.0),
+            (X, ((0, 0), (0, 0)), 1.0),
+            (EMPTY, ((1, 1), (0, 1)), -7.5),
+            (np.ones(2), ((1, 1),), 3),
+        ]
     ],
     "flip": [
         Sample((x,), flipped, {"axis": axis})
@@ -159,13 +179,18 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "index": [Sample((x, *arrays), picked, {"template": template}) for x, template, arrays in TEMPLATES],
     "index_add": [
-        Sample((np.ones(picked(x, *arrays, template=template).shape) * 1.5, *arrays), added, {"shape": x.shape, "template": template})
+        Sample(
+            (np.ones(picked(x, *arrays, template=template).shape) * 1.5, *arrays),
+            added,
+            {"shape": x.shape, "template": template},
+        )
         for x, template, arrays in TEMPLATES
     ],
     "put": [Sample((x, value, *arrays), placed, {"template": template}) for x, value, template, arrays in PUTS],
     "take_along": [Sample((x, indices), along, {"axis": axis}) for x, indices, axis in ALONG],
     "place_along": [
-        Sample((points(n, i.shape, -1, 1), i), place_along, {"axis": axis, "shape": x.shape}) for n, (x, i, axis) in enumerate(ALONG)
+        Sample((points(n, i.shape, -1, 1), i), place_along, {"axis": axis, "shape": x.shape})
+        for n, (x, i, axis) in enumerate(ALONG)
     ],
     "scatter_add": [
         Sample((x, i, points(n, i.shape, -1, 1)), scattered, {"axis": axis}) for n, (x, i, axis) in enumerate(ALONG)
@@ -174,11 +199,17 @@ SAMPLES: dict[str, list[Sample]] = {
     "argsort": [
         Sample((x,), sorted_order, {"axis": axis, "descending": descending})
         for x, axis in [
-            (X, 1), (X, 0), (CUBE, 1), (np.array([2.0, 1.0, 2.0, 1.0, np.nan, 0.0]), 0), (np.array([3, 1, 3]), 0), (EMPTY, 0),
-            (EMPTY, 1), (np.array([[True, False, True]]), 1),
+            (X, 1),
+            (X, 0),
+            (CUBE, 1),
+            (np.array([2.0, 1.0, 2.0, 1.0, np.nan, 0.0]), 0),
+            (np.array([3, 1, 3]), 0),
+            (EMPTY, 0),
+            (EMPTY, 1),
+            (np.array([[True, False, True]]), 1),
         ]
         for descending in (False, True)
-    ],  # fmt: skip
+    ],
     "random_bits": [Sample((KEY,), words, {"shape": shape}) for shape in [(5,), (2, 3), (), (0,)]],
 }
 

@@ -103,7 +103,9 @@ SAMPLES: dict[str, list[Sample]] = {
     "cumsum": [
         *(
             Sample((points(n, shape, -2, 2),), running, {"axis": axis})
-            for n, (shape, axis) in enumerate([((4,), 0), ((2, 3), 0), ((2, 3), 1), ((2, 0), 1), ((0, 3), 1), ((1, 1), 0)])
+            for n, (shape, axis) in enumerate(
+                [((4,), 0), ((2, 3), 0), ((2, 3), 1), ((2, 0), 1), ((0, 3), 1), ((1, 1), 0)]
+            )
         ),
         Sample((INTS,), running, {"axis": 1}, smooth=False),
         Sample((BOOLS,), running, {"axis": 1}, smooth=False),
@@ -111,7 +113,15 @@ SAMPLES: dict[str, list[Sample]] = {
     "sum_to": [
         Sample((points(n, shape, -2, 2),), summed_to, {"shape": to})
         for n, (shape, to) in enumerate(
-            [((2, 3), (3,)), ((2, 3), (1, 3)), ((2, 3), (2, 1)), ((2, 3), ()), ((2, 3), (2, 3)), ((2, 2, 3), (2, 1)), ((0, 3), (3,))]
+            [
+                ((2, 3), (3,)),
+                ((2, 3), (1, 3)),
+                ((2, 3), (2, 1)),
+                ((2, 3), ()),
+                ((2, 3), (2, 3)),
+                ((2, 2, 3), (2, 1)),
+                ((0, 3), (3,)),
+            ]
         )
     ],
     "log_softmax": [
@@ -138,7 +148,11 @@ def log_of_sums(x: Any, axis: tuple[int, ...], keepdims: bool) -> np.ndarray:
     """The formula with numbers too large for exp, two at a time."""
     y = np.asarray(x, float)
     for n in sorted(axis, reverse=True):
-        y = np.logaddexp.reduce(y, n, keepdims=keepdims) if y.size else np.full(np.sum(y, n, keepdims=keepdims).shape, -np.inf)
+        y = (
+            np.logaddexp.reduce(y, n, keepdims=keepdims)
+            if y.size
+            else np.full(np.sum(y, n, keepdims=keepdims).shape, -np.inf)
+        )
     return y
 
 

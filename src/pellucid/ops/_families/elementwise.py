@@ -22,7 +22,7 @@ from pellucid.core.spec import Spec, weak_dtype
 from pellucid.core.tensor import Tensor, apply
 from pellucid.errors import DTypeError, ShapeError
 from pellucid.ops._families.calls import public
-from pellucid.ops._families.maths import NUMPY, SYMBOLS, formula_of, ufunc_of, variable, work_of
+from pellucid.ops._families.maths import NUMPY, SYMBOLS, formula_of, is_arithmetic, ufunc_of, variable, work_of
 
 _BOOL = np.dtype(np.bool_)
 FLOATS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
@@ -129,7 +129,7 @@ def _value(
 
     if arity == 2 and plain:
         two = fast or partial(body, NUMPY)
-        # A ufunc knows that a Python number is weak. In a body m.exp(2.0) would be a float64, so it gets the dtype first.
+        # A ufunc knows that a Python number is weak. In a body m.exp(2.0) would be a float64: it gets the dtype first.
         numbers = fast is not None
 
         def binary(a: Any, b: Any) -> Any:
@@ -143,6 +143,8 @@ def _value(
 
         return binary
 
+    weak = plain and is_arithmetic(body, arity)
+
     def several(*arrays: Any, **kw: Any) -> Any:
         first = arrays[0]
         if type(first) is np.ndarray and (dtype := first.dtype) in FLOATS:
@@ -150,6 +152,8 @@ def _value(
                 if type(a) is np.ndarray and a.dtype is not dtype:
                     break
             else:
+                if weak:
+                    return body(NUMPY, *arrays)
                 number = dtype.type
                 return body(NUMPY, *[a if type(a) is np.ndarray else number(a) for a in arrays], **kw)
         return body(NUMPY, *prepared(arrays), **kw)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from pellucid._typing import Array
-from pellucid.core.check import shown
 from pellucid.errors import ArgumentError
 
 # Coefficients: W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969).
@@ -111,7 +110,7 @@ class _NumPy:
     @staticmethod
     def power(a: Any, b: Any) -> Any:
         if np.asarray(b).dtype.kind == "i" and np.asarray(a).dtype.kind != "f" and np.any(np.less(b, 0)):
-            raise ArgumentError("ops.negative-power", a=shown(a), b=shown(b))
+            raise ArgumentError("ops.negative-power", dtype=np.asarray(a).dtype, exponent=int(np.min(b)))
         return np.power(a, b)
 
     def __getattr__(self, name: str) -> Any:
@@ -242,6 +241,18 @@ def work_of(node: Any) -> tuple[int, int]:
 
 
 _UFUNCS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "neg": np.negative}
+
+
+def is_arithmetic(body: Any, arity: int) -> bool:
+    """Whether a body is made of +, -, * and / alone, in which a Python number takes the dtype of what it meets."""
+    stack = [body(SYMBOLS, *map(variable, "abcdefgh"[:arity]))]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Symbol) and node.op != "x":
+            if node.op not in _UFUNCS:
+                return False
+            stack.extend(node.args)
+    return True
 
 
 def ufunc_of(body: Any, arity: int) -> np.ufunc | None:

@@ -107,7 +107,7 @@ def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Tensor:
     """
     x, indices = as_tensor(x), _integers("take_along_axis", indices)
     if x.ndim != indices.ndim:
-        raise ShapeError("ops.along-axes", op="take_along_axis", x=x.shape, indices=indices.shape)
+        raise ShapeError("ops.along-ndim", op="take_along_axis", x=x.shape, indices=indices.shape)
     number = one_axis("take_along_axis", axis, x.ndim)
     _check_range("take_along_axis", indices.data, x, number)
     own, wanted = ([n for i, n in enumerate(t.shape) if i != number] for t in (x, indices))

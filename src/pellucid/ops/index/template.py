@@ -198,7 +198,11 @@ def _check_range(op: str, array: Array, x: Tensor, axis: int) -> None:
     length = x.shape[axis]
     if array.size and (array.min() < -length or array.max() >= length):
         wrong = array[(array < -length) | (array >= length)].flat[0]
-        raise IndexRangeError("ops.index-range", op=op, index=int(wrong), axis=axis, length=length, shape=x.shape)
+        if not length:
+            raise IndexRangeError("ops.index-empty", op=op, index=int(wrong), axis=axis, shape=x.shape)
+        raise IndexRangeError(
+            "ops.index-range", op=op, index=int(wrong), axis=axis, shape=x.shape, first=-length, last=length - 1
+        )
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
