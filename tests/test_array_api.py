@@ -1,4 +1,4 @@
-"""The array-API standard, version 2024.12: every function of it is here with its meaning, or its absence has a reason."""
+"""The array-API standard, 2024.12: every function of it is here with its meaning, or its absence has a reason."""
 
 import inspect
 import math
@@ -182,10 +182,10 @@ STANDARD: dict[str, Any] = {
 }
 # Methods and attributes of the array object.
 OBJECT = (
-    "__abs__ __add__ __and__ __array_namespace__ __bool__ __complex__ __eq__ __float__ __floordiv__ __ge__ __getitem__ __gt__ __index__ "
-    "__int__ __invert__ __le__ __lshift__ __lt__ __matmul__ __mod__ __mul__ __ne__ __neg__ __or__ __pos__ __pow__ __rshift__ "
-    "__setitem__ __sub__ __truediv__ __xor__ __iadd__ __radd__ __rsub__ __rmul__ __rtruediv__ __rpow__ __rmatmul__ __dlpack__ "
-    "__dlpack_device__ dtype mT ndim shape size T"
+    "__abs__ __add__ __and__ __array_namespace__ __bool__ __complex__ __eq__ __float__ __floordiv__ __ge__ "
+    "__getitem__ __gt__ __index__ __int__ __invert__ __le__ __lshift__ __lt__ __matmul__ __mod__ __mul__ __ne__ "
+    "__neg__ __or__ __pos__ __pow__ __rshift__ __setitem__ __sub__ __truediv__ __xor__ __iadd__ __radd__ __rsub__ "
+    "__rmul__ __rtruediv__ __rpow__ __rmatmul__ __dlpack__ __dlpack_device__ dtype mT ndim shape size T "
 ).split()
 
 
@@ -219,16 +219,51 @@ def test_the_array_object(name: str) -> None:
 
 # Options that the standard gives, by name.
 OPTIONS = {
-    "sum": "axis dtype keepdims", "prod": "axis dtype keepdims", "mean": "axis keepdims", "var": "axis correction keepdims",
-    "std": "axis correction keepdims", "max": "axis keepdims", "min": "axis keepdims", "all": "axis keepdims", "any": "axis keepdims",
-    "argmax": "axis keepdims", "argmin": "axis keepdims", "count_nonzero": "axis keepdims", "cumulative_sum": "axis dtype include_initial",
-    "cumulative_prod": "axis dtype include_initial", "sort": "axis descending stable", "argsort": "axis descending stable",
-    "searchsorted": "side sorter", "diff": "axis n prepend append", "concat": "axis", "stack": "axis", "flip": "axis", "roll": "axis",
-    "repeat": "axis", "unstack": "axis", "take": "axis", "take_along_axis": "axis", "vecdot": "axis", "tensordot": "axes",
-    "expand_dims": "axis", "squeeze": "axis", "clip": "min max", "linspace": "dtype endpoint", "eye": "k dtype", "arange": "step dtype",
-    "meshgrid": "indexing", "tril": "k", "triu": "k", "astype": "copy", "asarray": "dtype copy", "full": "dtype", "zeros": "dtype",
-    "full_like": "dtype", "zeros_like": "dtype", "isdtype": "kind",
-}  # fmt: skip
+    "sum": "axis dtype keepdims",
+    "prod": "axis dtype keepdims",
+    "mean": "axis keepdims",
+    "var": "axis correction keepdims",
+    "std": "axis correction keepdims",
+    "max": "axis keepdims",
+    "min": "axis keepdims",
+    "all": "axis keepdims",
+    "any": "axis keepdims",
+    "argmax": "axis keepdims",
+    "argmin": "axis keepdims",
+    "count_nonzero": "axis keepdims",
+    "cumulative_sum": "axis dtype include_initial",
+    "cumulative_prod": "axis dtype include_initial",
+    "sort": "axis descending stable",
+    "argsort": "axis descending stable",
+    "searchsorted": "side sorter",
+    "diff": "axis n prepend append",
+    "concat": "axis",
+    "stack": "axis",
+    "flip": "axis",
+    "roll": "axis",
+    "repeat": "axis",
+    "unstack": "axis",
+    "take": "axis",
+    "take_along_axis": "axis",
+    "vecdot": "axis",
+    "tensordot": "axes",
+    "expand_dims": "axis",
+    "squeeze": "axis",
+    "clip": "min max",
+    "linspace": "dtype endpoint",
+    "eye": "k dtype",
+    "arange": "step dtype",
+    "meshgrid": "indexing",
+    "tril": "k",
+    "triu": "k",
+    "astype": "copy",
+    "asarray": "dtype copy",
+    "full": "dtype",
+    "zeros": "dtype",
+    "full_like": "dtype",
+    "zeros_like": "dtype",
+    "isdtype": "kind",
+}
 
 
 @pytest.mark.parametrize("name", OPTIONS)

@@ -51,7 +51,8 @@ def test_a_wrong_gradient_is_named(wrong_cube: Any) -> None:
     assert not result.passed
     assert (result.worst, round(result.computed, 6), round(result.expected, 6)) == ("input 0[1, 0]", 13.2, 12.0)
     assert repr(result) == (
-        "GradientCheck(failed: 4 elements compared, 0 at kinks skipped; worst input 0[1, 0]: gradient 13.2, by differences 12)"
+        "GradientCheck(failed: 4 elements compared, 0 at kinks skipped; "
+        "worst input 0[1, 0]: gradient 13.2, by differences 12)"
     )
 
 

@@ -19,7 +19,7 @@ PUBLIC = {
         linspace load log log10 log1p log2 log_sigmoid log_softmax logaddexp logical_and logical_not logical_or
         logical_xor logsumexp manual_seed matmul matrix_transpose max maximum mean meshgrid min minimum mish
         moveaxis multiply multiply_add nan negative newaxis nextafter nn no_grad nonzero norm normal not_equal
-        one_hot ones ones_like ops optim outer pad permutation permute permute_dims pi positive power predict prelu
+        one_hot ones ones_like ops optim outer pad permutation permute permute_dims pi positive pow power predict prelu
         prod reciprocal relu relu6 remainder repeat reshape result_type roll round rrelu save scatter_add
         searchsorted seed selu set_default_dtype set_language sigmoid sign signbit silu sin sinh softmax softmin
         softplus softshrink softsign sort split split_key sqrt square squeeze stack std subtract sum swapaxes take
@@ -78,7 +78,7 @@ PUBLIC = {
         leaky_relu less less_equal linspace log log10 log1p log2 log_sigmoid log_softmax logaddexp logical_and
         logical_not logical_or logical_xor logsumexp matmul matrix_transpose max maximum mean meshgrid min minimum
         mish moveaxis multiply multiply_add negative nextafter nonzero norm normal not_equal one_hot ones ones_like
-        outer pad permutation permute permute_dims positive power prelu prod reciprocal relu relu6 remainder repeat
+        outer pad permutation permute permute_dims positive pow power prelu prod reciprocal relu relu6 remainder repeat
         reshape result_type roll round rrelu scatter_add searchsorted selu sigmoid sign signbit silu sin sinh
         softmax softmin softplus softshrink softsign sort split sqrt square squeeze stack std subtract sum swapaxes
         take take_along_axis tan tanh tanhshrink tensor tensordot threshold tile topk trace transpose tril triu

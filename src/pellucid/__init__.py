@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from pellucid import train as train
     from pellucid.gradient_check import GradientCheck as GradientCheck
     from pellucid.gradient_check import check_gradients as check_gradients
-    from pellucid.train import evaluate as evaluate
-    from pellucid.train import fit as fit
-    from pellucid.train import load as load
-    from pellucid.train import predict as predict
-    from pellucid.train import save as save
+    from pellucid.train.evaluate import evaluate as evaluate
+    from pellucid.train.evaluate import predict as predict
+    from pellucid.train.files import load as load
+    from pellucid.train.files import save as save
+    from pellucid.train.fit import fit as fit
 
 __version__ = "0.1.0.dev0"
 
@@ -70,10 +70,9 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"pellucid.{name}")
     if name in _FUNCTIONS:
         return getattr(importlib.import_module(f"pellucid.{_FUNCTIONS[name]}"), name)
-    from pellucid.core.check import closest
-    from pellucid.errors import NoAttributeError
+    from pellucid.core.other_names import OF_THE_PACKAGE, no_attribute
 
-    raise NoAttributeError("core.attribute", module="pellucid", name=name, suggestion=closest(name, __dir__()))
+    raise no_attribute("pellucid", name, __dir__(), OF_THE_PACKAGE)
 
 
 def __dir__() -> list[str]:

@@ -1,9 +1,9 @@
 """The catalogue of every sentence a user may read, in English and in Chinese.
 
-An entry lives in `messages/<subject>.toml` under the key `<subject>.<entry>`. It has parts (an error has `what`, `given`,
-`expected`, `fix`; other texts have `text`); a part is one string where both languages read the same, else a table
-with `en` and `zh`. `{name}` is filled in from the facts the caller passes. Errors, progress lines, the command line and reports
-call `text`; nothing else in pellucid writes prose for a user.
+An entry lives in `messages/<subject>.toml` under the key `<subject>.<entry>`. It has parts (an error has `what`,
+`given`, `expected`, `fix`; other texts have `text`); a part is one string where both languages read the same, else a
+table with `en` and `zh`. `{name}` is filled in from the facts the caller passes. Errors, progress lines, the command
+line and reports call `text`; nothing else in pellucid writes prose for a user.
 """
 
 from __future__ import annotations

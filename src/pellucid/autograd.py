@@ -16,6 +16,7 @@ import numpy as np
 
 from pellucid.core.context import enable_grad, no_grad, quiet, state
 from pellucid.core.op import NONE
+from pellucid.core.other_names import no_attribute
 from pellucid.core.tensor import Changes, Tensor, as_tensor, wrap
 from pellucid.core.written import WRITES, written_after
 from pellucid.errors import ArgumentTypeError, GradientError, ShapeError
@@ -27,7 +28,7 @@ def __getattr__(name: str) -> Any:
     # check_gradients belongs to this subject and needs this module: it is found when it is first asked for.
     if name in ("check_gradients", "GradientCheck"):
         return getattr(importlib.import_module("pellucid.gradient_check"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise no_attribute("pellucid.autograd", name, globals(), {"Variable": "pellucid.Tensor"})
 
 
 def _history(outputs: Iterable[Tensor]) -> list[Tensor]:
@@ -146,6 +147,7 @@ def backward(
     output: Tensor,
     gradient: Any = None,
     *,
+    retain_graph: Any = None,
     create_graph: bool = False,
     inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
@@ -155,6 +157,7 @@ def backward(
 
     Parameters
         gradient : the gradient of `output`, of its shape; None where it is a single number.
+        retain_graph : taken for PyTorch's sake; the history always stays as long as its result.
         create_graph : keep the history of the gradients, so that they can be differentiated.
         inputs : fill only these.
     Raises
@@ -185,6 +188,7 @@ def grad(
     inputs: Tensor | Sequence[Tensor],
     grad_outputs: Any = None,
     *,
+    retain_graph: Any = None,
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> Any:
@@ -192,6 +196,7 @@ def grad(
 
     Parameters
         grad_outputs : gradients of the outputs, of their shapes; None where they are single numbers.
+        retain_graph : taken for PyTorch's sake; the history always stays as long as its result.
         create_graph : keep the history, so that the gradients can be differentiated.
         allow_unused : give None for an input that the outputs do not depend on, instead of an error.
     Returns
@@ -380,7 +385,9 @@ def per_sample_gradients(loss: Callable[..., Tensor], parameters: Sequence[Tenso
         return [_stacked(row, p) for row, p in zip(rows, parameters, strict=True)]
 
 
-def _backward_method(self: Any, gradient: Any = None, create_graph: bool = False, inputs: Any = None) -> None:
+def _backward_method(
+    self: Any, gradient: Any = None, retain_graph: Any = None, create_graph: bool = False, inputs: Any = None
+) -> None:
     backward(self, gradient, create_graph=create_graph, inputs=inputs)
 
 

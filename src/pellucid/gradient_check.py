@@ -208,7 +208,7 @@ def _compared(subject: _Subject, eps: float, rtol: float, atol: float) -> Gradie
 def _slopes(
     subject: _Subject, leaf: Tensor, index: tuple[int, ...], eps: float, middle: float
 ) -> Iterator[tuple[float, float, float]]:
-    """For smaller and smaller steps: the central difference, how far the one-sided ones are apart, the rounding error."""
+    """For smaller and smaller steps: the central difference, how far apart the one-sided ones are, and the noise."""
     original = leaf.data
     for factor in _SMALLER_STEPS:
         step = eps * factor * max(1.0, abs(float(original[index])))

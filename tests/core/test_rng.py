@@ -1,4 +1,4 @@
-"""Random keys: the bits of NumPy's Philox, streams that differ, states that come back, and the distributions of draws."""
+"""Random keys: the bits of NumPy's Philox, streams that differ, states that come back, and distributions."""
 
 import numpy as np
 import pytest

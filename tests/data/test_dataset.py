@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import pellucid.data as pd
 from pellucid._text import set_language
+from pellucid.core.tensor import Tensor
 from pellucid.errors import (
     ArgumentTypeError,
     DataError,
@@ -18,16 +19,6 @@ from pellucid.errors import (
 )
 
 X = [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
-
-
-class FakeTensor:
-    """What the core's Tensor shows to `data`: an array under `.data`, and `numpy()`."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        self.data = array
-
-    def numpy(self) -> np.ndarray:
-        return self.data
 
 
 def message(error: pytest.ExceptionInfo[PellucidError]) -> str:
@@ -52,7 +43,7 @@ def message(error: pytest.ExceptionInfo[PellucidError]) -> str:
         np.array(X).repeat(2, axis=0)[::2],
         np.array(X, dtype=object),
         np.ma.masked_array(X, mask=False),
-        FakeTensor(np.array(X)),
+        Tensor(X),
         [np.array(row) for row in X],
     ],
 )

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.data import idx_folder, read_idx, write_idx
-from pellucid.errors import ArgumentError, ArgumentTypeError, DTypeError, FileFormatError, MissingFileError
+from pellucid.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    FileAccessError,
+    FileFormatError,
+    MissingFileError,
+)
 
 # The bytes of a 2x3 int16 array, by the format's definition.
 SHORTS = bytes([0, 0, 0x0B, 2, 0, 0, 0, 2, 0, 0, 0, 3]) + struct.pack(">6h", 1, -2, 300, 4, 5, -32768)
@@ -146,10 +153,14 @@ def test_not_gzip_in_spite_of_the_name(tmp_path: Path) -> None:
 
 
 def test_paths(tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match="is not there"):
+    with pytest.raises(MissingFileError, match="no such file"):
         read_idx(tmp_path / "none")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileAccessError, match="is a folder, not a file"):
         read_idx(tmp_path)
+    with pytest.raises(MissingFileError, match="the folder to write to does not exist"):
+        write_idx(tmp_path / "none" / "a", np.zeros(3, np.uint8))
+    with pytest.raises(FileAccessError):
+        write_idx(tmp_path, np.zeros(3, np.uint8))
     with pytest.raises(ArgumentTypeError):
         read_idx(3)
 

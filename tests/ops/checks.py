@@ -1,6 +1,6 @@
 """The checks that every operation passes. Enter: an Op (or a composite) and a sample. Leave: nothing, or an
-AssertionError. Each check compares with something that the declaration does not share: an oracle, differences, a counted
-run, loops over an index formula.
+AssertionError. Each check compares with something that the declaration does not share: an oracle, differences, a
+counted run, loops over an index formula.
 """
 
 import inspect
@@ -147,7 +147,7 @@ def check_gradient(op: Op | Composite, sample: Sample) -> None:
 
 
 def check_second(op: Op | Composite, sample: Sample) -> None:
-    """The gradient of a weighed sum of the gradients, by each input and by the incoming gradient, against differences."""
+    """The gradient of a weighed sum of the gradients, by inputs and by the incoming gradient, against differences."""
     run = runner(op, sample)
     leaves = tensors(sample, ask=True)
     asked = [x for x in leaves if isinstance(x, Tensor) and x.requires_grad]

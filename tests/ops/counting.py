@@ -1,16 +1,17 @@
-"""Numbers that count what is done with them: a scalar body, or a textbook algorithm, run on them audits a declared cost."""
+"""Numbers that count what is done with them: a scalar body, or a textbook algorithm, run on them audits a cost."""
 
 from collections.abc import Callable
 from functools import total_ordering
 from typing import Any
 
 PLAIN = set(
-    "abs maximum minimum where sign copysign signbit floor ceil round trunc remainder floor_divide logical_and logical_or "
-    "logical_xor logical_not isnan isinf isfinite bitwise_and bitwise_or bitwise_xor invert left_shift right_shift".split()
+    "abs maximum minimum where sign copysign signbit floor ceil round trunc remainder floor_divide logical_and "
+    "logical_or logical_xor logical_not isnan isinf isfinite bitwise_and bitwise_or bitwise_xor invert left_shift "
+    "right_shift".split()
 )
 SPECIAL = set(
-    "power sqrt exp exp2 expm1 log log2 log10 log1p logaddexp hypot erf sin cos tan arcsin arccos arctan arctan2 sinh cosh "
-    "tanh arcsinh arccosh arctanh nextafter".split()
+    "power sqrt exp exp2 expm1 log log2 log10 log1p logaddexp hypot erf sin cos tan arcsin arccos arctan arctan2 sinh "
+    "cosh tanh arcsinh arccosh arctanh nextafter".split()
 )
 
 

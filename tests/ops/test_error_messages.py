@@ -1,4 +1,4 @@
-"""What the operations say when they are called wrongly: the whole message, and the builtin that a caller would expect."""
+"""What the operations say when they are called wrongly: the whole message, and the builtin that is expected."""
 
 from typing import Any
 

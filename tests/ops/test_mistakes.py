@@ -77,8 +77,9 @@ SHAPED: dict[str, tuple[Any, ...]] = {
     "zeros": ((2,),),
 }
 BINARY = set(
-    "add subtract multiply divide floor_divide remainder power pow logaddexp atan2 maximum minimum equal not_equal less "
-    "less_equal greater greater_equal logical_and logical_or logical_xor hypot copysign nextafter isclose allclose".split()
+    "add subtract multiply divide floor_divide remainder power pow logaddexp atan2 maximum minimum equal not_equal "
+    "less less_equal greater greater_equal logical_and logical_or logical_xor hypot copysign nextafter isclose "
+    "allclose".split()
 )
 WHOLE = {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift"}
 

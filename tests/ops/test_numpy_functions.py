@@ -7,7 +7,7 @@ import pytest
 
 import pellucid as pl
 from pellucid.autograd import grad
-from pellucid.errors import ArgumentTypeError
+from pellucid.errors import ArgumentTypeError, DTypeError, GradientError
 
 A = np.array([[1.0, -2.0, 3.0], [0.5, 4.0, -1.0]])
 
@@ -137,7 +137,18 @@ def test_refusals(call: Any, words: str) -> None:
     assert "\n".join(str(problem.value).splitlines()[:-1]) == words
 
 
-def test_adding_a_tensor_to_an_array_in_place_is_refused() -> None:
+def test_a_tensor_without_a_gradient_can_be_added_to_an_array_in_place() -> None:
     array = A.copy()
-    with pytest.raises(ArgumentTypeError, match=r"numpy\.add is not taken in this form"):
-        array += pl.tensor(A)
+    same = array
+    array += pl.tensor(A)
+    assert array is same
+    assert np.array_equal(array, 2 * A)
+
+
+def test_what_a_gradient_flows_through_cannot_go_into_an_array() -> None:
+    array = A.copy()
+    with pytest.raises(GradientError, match=r"numpy\.add: a NumPy array cannot hold what a gradient flows through"):
+        array += pl.Tensor(A, requires_grad=True)
+    with pytest.raises(DTypeError):
+        np.ones((2, 3), np.int64).__iadd__(pl.tensor(A))
+    assert np.array_equal(array, A)

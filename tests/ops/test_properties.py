@@ -155,7 +155,7 @@ KINDS = ["bool", "uint8", "uint32", "uint64", "int8", "int16", "int64", "float16
 
 @pytest.mark.parametrize(("a", "b"), list(itertools.combinations_with_replacement(KINDS, 2)))
 def test_two_dtypes_meet_in_either_order(a: str, b: str) -> None:
-    """NumPy's rule within a kind; a float keeps its dtype against whole numbers; uint64 and a signed dtype do not meet."""
+    """NumPy's rule within a kind; a float keeps its dtype against whole numbers; uint64 meets no signed dtype."""
     first, second = np.dtype(a), np.dtype(b)
     x, y = pl.ones((2,), a), pl.ones((2,), b)
     if {first.kind, second.kind} == {"u", "i"} and "uint64" in (a, b):
@@ -190,3 +190,19 @@ def test_the_default_dtype_is_what_python_floats_become() -> None:
     finally:
         pl.set_default_dtype("float32")
     assert pl.tensor([0.1]).dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: pl.nonzero(x)[0],
+        lambda x: x[x > 1],
+        lambda x: pl.unique_values(x),
+        lambda x: pl.searchsorted(x, x),
+        lambda x: x * pl.allclose(x, 1.0),
+        lambda x: x * x.sum().item(),
+    ],
+)
+def test_what_depends_on_values_is_not_recorded(function: Any) -> None:
+    with pytest.raises(pl.errors.RecordingError):
+        pl.graph.record(function, pl.tensor([1.0, 2.0]))

@@ -22,7 +22,8 @@ from pellucid.errors import (
     RecordingError,
     ShapeError,
 )
-from pellucid.train.document import digest, written
+from pellucid.train.document import seal as checksum
+from pellucid.train.document import written
 from pellucid.train.files import LoadedModel, load, load_weights, save
 
 RNG = np.random.default_rng(0)
@@ -401,7 +402,7 @@ def parts_of(path):
 def forged(path, document, arrays, seal=True):
     """A file with this content and, if `seal`, a digest that fits it."""
     if seal and isinstance(document, dict):
-        document = document | {"digest": digest(document, arrays)}
+        document = document | {"digest": checksum(document, arrays)}
     safetensors.numpy.save_file(arrays, path, metadata={"pellucid": json.dumps(document)})
     return path
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from pellucid import train
+from pellucid import train as M
 from pellucid.errors import ArgumentError, ArgumentTypeError, DataError, LabelError, ShapeError
-from pellucid.train import metrics as M
+from pellucid.train.metrics import as_metric, as_metrics
 
 SCORES = np.array([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0], [0.5, 0.1, 0.2], [0.0, 1.0, 2.0], [1.0, 0.0, 0.5]])
 LABELS = np.array([0, 1, 2, 2, 1])
@@ -98,31 +98,31 @@ def test_wrong_labels_are_named() -> None:
 
 
 def test_names_functions_and_metrics_become_metrics() -> None:
-    assert M.as_metric("accuracy").direction == "max"
-    assert M.as_metric(M.rmse).direction == "min"
+    assert as_metric("accuracy").direction == "max"
+    assert as_metric(M.rmse).direction == "min"
 
     def bias(y_pred: np.ndarray, y_true: np.ndarray) -> np.ndarray:
         return (y_pred - y_true).mean()
 
-    metric = M.as_metric(bias)
+    metric = as_metric(bias)
     assert (metric.name, metric.direction) == ("bias", None)
     assert metric([1.0, 2.0], [0.0, 0.0]) == 1.5
-    assert [m.name for m in M.as_metrics("accuracy")] == ["accuracy"]
+    assert [m.name for m in as_metrics("accuracy")] == ["accuracy"]
     with pytest.raises(ArgumentError) as caught:
-        M.as_metric("acuracy")
+        as_metric("acuracy")
     assert caught.value.fix == "did you mean accuracy?"
     with pytest.raises(ArgumentTypeError):
-        M.as_metric(3)
+        as_metric(3)
     with pytest.raises(ArgumentError, match="two columns"):
-        M.as_metrics(["mse", M.mse])
+        as_metrics(["mse", M.mse])
     with pytest.raises(ArgumentTypeError, match="did not return a number"):
-        M.as_metric(lambda p, t: p)([1.0, 2.0], [1.0, 2.0])
+        as_metric(lambda p, t: p)([1.0, 2.0], [1.0, 2.0])
 
 
 def test_every_named_metric_has_a_direction_and_is_exported() -> None:
-    for name, metric in train.METRICS.items():
+    for name, metric in M.METRICS.items():
         assert metric.direction in ("max", "min")
-        assert getattr(train, name) is metric.function
+        assert getattr(M, name) is metric.function
 
 
 @pytest.mark.sklearn

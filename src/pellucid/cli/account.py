@@ -90,6 +90,7 @@ def record(
             "python": platform.python_version(),
             "numpy": np.__version__,
             "platform": f"{platform.system()} {platform.machine()}",
+            "checks": checks,
         },
         "data": {
             "name": source.name,
@@ -109,7 +110,6 @@ def record(
             "sizes": sizes_of(model),
             "parameters": model.num_parameters(),
             "weights_bytes": sum(p.nbytes for p in model.parameters()),
-            "checks": checks,
         },
     }
 

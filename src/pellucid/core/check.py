@@ -215,7 +215,7 @@ def checked(**constraints: Constraint) -> Callable[[F], F]:
             try:
                 bound = signature.bind(*args, **kwargs)
             except TypeError as problem:
-                raise _bad_call(label, signature, kwargs, str(problem)) from None
+                raise bad_call(label, signature, kwargs, str(problem)) from None
             for name, value in bound.arguments.items():
                 constraint = constraints.get(name)
                 if constraint is not None:
@@ -228,16 +228,26 @@ def checked(**constraints: Constraint) -> Callable[[F], F]:
     return decorate
 
 
-def _bad_call(label: str, signature: inspect.Signature, kwargs: dict[str, Any], problem: str) -> ArgumentTypeError:
-    names = [n for n in signature.parameters if n != "self"]
-    for name in kwargs:
-        if name not in names:
-            return ArgumentTypeError(
-                "core.unknown-argument",
-                function=label,
-                name=name,
-                options=", ".join(names),
-                suggestion=closest(name, names),
-            )
-    shown_signature = f"{label}({', '.join(str(p) for n, p in signature.parameters.items() if n != 'self')})"
-    return ArgumentTypeError("core.bad-call", function=label, problem=problem, signature=shown_signature)
+# What PyTorch calls arguments that go by NumPy's names here.
+_OTHER_ARGUMENTS = {"dim": "axis", "dims": "axis", "keepdim": "keepdims", "unbiased": "correction"}
+
+
+def unknown_argument(function: str, name: str, options: list[str]) -> ArgumentTypeError:
+    """The error for an argument that `function` does not have, with the one that is probably meant."""
+    other = _OTHER_ARGUMENTS.get(name)
+    suggestion = other if other in options else closest(name, options)
+    return ArgumentTypeError(
+        "core.unknown-argument", function=function, name=name, options=", ".join(options), suggestion=suggestion
+    )
+
+
+def bad_call(label: str, signature: inspect.Signature, kwargs: dict[str, Any], problem: str) -> ArgumentTypeError:
+    """The error for arguments that do not fit a signature."""
+    plain = [p.replace(annotation=p.empty) for n, p in signature.parameters.items() if n != "self"]
+    names = [p.name for p in plain if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if not any(p.kind is p.VAR_KEYWORD for p in plain):
+        for name in kwargs:
+            if name not in names:
+                return unknown_argument(label, name, names)
+    words = f"{label}{signature.replace(parameters=plain, return_annotation=signature.empty)}"
+    return ArgumentTypeError("core.bad-call", function=label, problem=problem, signature=words)

@@ -18,6 +18,11 @@ NUMERIC = "fiub"
 """The kinds of dtype that a tensor can have: floats, signed and unsigned whole numbers, booleans."""
 
 
+def _taken(dtype: DType) -> bool:
+    """Whether a tensor can have a dtype: real numbers of at most 64 bits, so that all machines agree."""
+    return dtype.kind in NUMERIC and dtype.itemsize <= 8
+
+
 def as_dtype(dtype: Any) -> DType:
     """A dtype from its name, from a NumPy or Python type, or from itself.
 
@@ -30,7 +35,7 @@ def as_dtype(dtype: Any) -> DType:
         result = np.dtype(dtype)
     except (TypeError, ValueError, SyntaxError):
         raise DTypeError("core.unknown-dtype", dtype=shown(dtype)) from None
-    if result.kind not in NUMERIC:
+    if not _taken(result):
         raise DTypeError("core.not-numeric", dtype=result)
     native: DType = result if result.isnative else result.newbyteorder("=")
     return native
@@ -59,7 +64,7 @@ def array_of(data: Any, dtype: Any = None) -> Array:
         # With a dtype asked for, Python floats go there directly: by way of float32 they would lose digits.
         if wanted is None and array.dtype == np.float64 and not _typed(data):
             array = array.astype(default_dtype())
-    if array.dtype.kind not in NUMERIC:
+    if not _taken(array.dtype):
         raise DTypeError("core.not-numeric", dtype=array.dtype)
     if type(array) is not np.ndarray:  # a matrix or a masked array has other rules of its own
         if isinstance(array, np.ma.MaskedArray):

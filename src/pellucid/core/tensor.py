@@ -17,6 +17,7 @@ from pellucid.core.convert import array_of, as_dtype
 from pellucid.core.failure import FAILURES, explained
 from pellucid.core.op import NONE, REGISTRY, Op
 from pellucid.core.operators import Operators
+from pellucid.core.other_names import OF_TENSORS, no_attribute
 from pellucid.core.written import note_write, owner
 from pellucid.errors import (
     ArgumentError,
@@ -235,6 +236,9 @@ class Tensor(Operators):
         if state.recorder is not None:
             state.recorder.value_read(self)
 
+    def __getattr__(self, name: str) -> Any:
+        raise no_attribute(type(self).__name__, name, dir(type(self)), OF_TENSORS)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         self._read()
         if copy:
@@ -330,7 +334,7 @@ def wrap(array: Array) -> Tensor:
 
 
 def _relink(new: Tensor, changed: Tensor, before: Tensor) -> None:
-    """In the history of `new`, what used the changed tensor used it as it was before: `y[0] += v` reads y, then changes it."""
+    """In the history of `new`, what used the changed tensor used it as it was before: `y[0] += v` reads y first."""
     seen: set[int] = set()
     waiting = [new]
     while waiting:

@@ -103,8 +103,8 @@ def _reads_as_number(value: Any) -> bool:
 
 
 def _numbers_in_objects(name: str, array: Array) -> Array:
-    """Tables with columns of several types arrive as objects; they pass if every entry is a number, and as whole numbers
-    if all of them are."""
+    """Tables with columns of several types arrive as objects; they pass if every entry is a number, and as whole
+    numbers if all of them are."""
     for index, value in np.ndenumerate(array):
         if not isinstance(value, bool | int | float | np.integer | np.floating | np.bool_):
             raise DTypeError(

@@ -64,12 +64,7 @@ class Dataset:
             if getattr(self, field) is not None:
                 self._set(**{field: names_of(field, getattr(self, field))})
         if self.image_shape is not None:
-            lengths = self.image_shape
-            if not isinstance(lengths, tuple | list) or not all(
-                isinstance(n, int | np.integer) and n > 0 for n in lengths
-            ):
-                raise ArgumentTypeError("data.image-lengths", value=shown(lengths))
-            self._set(image_shape=tuple(int(n) for n in lengths))
+            self._set(image_shape=_lengths(self.image_shape))
         self._check_names()
 
     def _set(self, **fields: Any) -> None:
@@ -236,3 +231,9 @@ def _is_pair(data: list[Any]) -> bool:
         return False
     x, y = data
     return bool(len(x.shape) > 1 and x.shape[0] == y.shape[0] and x.shape != y.shape)
+
+
+def _lengths(shape: Any) -> Shape:
+    if not isinstance(shape, tuple | list) or not all(isinstance(n, int | np.integer) and n > 0 for n in shape):
+        raise ArgumentTypeError("data.image-lengths", value=shown(shape))
+    return tuple(int(n) for n in shape)

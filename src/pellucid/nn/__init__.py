@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pellucid.core.other_names import OF_NN, no_attribute
 from pellucid.nn import functional as functional
 from pellucid.nn import init as init
 from pellucid.nn import losses as losses
@@ -144,3 +147,7 @@ __all__ = [
     "init",
     "losses",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("pellucid.nn", name, __all__, OF_NN)

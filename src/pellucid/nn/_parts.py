@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pellucid.core.check import closest, shown
+from pellucid.core.check import shown
+from pellucid.core.other_names import OF_LAYERS, no_attribute
 from pellucid.core.tensor import Tensor, to_array
 from pellucid.errors import ArgumentError, ArgumentTypeError, ModelError, NoAttributeError, warn
 
@@ -102,10 +103,8 @@ class Parts:
         object.__delattr__(self, name)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # Python's own probing, far too often for a message
-            raise AttributeError(name)
-        names = [n for n in dir(self) if not n.startswith("_")]
-        raise NoAttributeError("core.attribute", module=type(self).__name__, name=name, suggestion=closest(name, names))
+        names = [] if name.startswith("__") else [n for n in dir(self) if not n.startswith("_")]
+        raise no_attribute(type(self).__name__, name, names, OF_LAYERS)
 
     def _register(self, name: Any, value: Any, kind: Kind) -> None:
         global structure
@@ -233,14 +232,13 @@ class Parts:
         if not found or name in self._warned:
             return
         vars(self)["_warned"] = self._warned | {name}
+        owner = type(self).__name__
         if isinstance(value, Tensor):
-            container = "Parameter"
-        else:
-            container = "ModuleDict" if isinstance(value, dict) else "ModuleList"
-        plain = all(isinstance(part, Parts) for part in found) and len(found) == len(value)
-        fix = f"self.{name} = nn.{container}(...)" if container == "Parameter" or plain else None
-        kind = "tensor" if container == "Parameter" else type(value).__name__
-        warn("nn.hidden-parts", module=type(self).__name__, name=name, type=kind, suggestion=fix)
+            warn("nn.hidden-tensor", module=owner, name=name, shape=value.shape)
+            return
+        items, container = (value.values(), "ModuleDict") if isinstance(value, dict) else (value, "ModuleList")
+        fix = f"self.{name} = nn.{container}(...)" if all(isinstance(item, Parts) for item in items) else None
+        warn("nn.hidden-parts", module=owner, name=name, type=type(value).__name__, suggestion=fix)
 
     def get_submodule(self, target: str) -> Module:
         """The module of a full name such as "encoder.0"; "" is the module itself.

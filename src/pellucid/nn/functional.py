@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.core.check import Options, Real, checked
+from pellucid.core.other_names import OF_FUNCTIONS, explains_calls, no_attribute
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError
 from pellucid.nn.activation.piecewise import prelu
@@ -232,3 +233,10 @@ __all__ = [
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
 ]
+
+# What users call says in words which arguments it takes.
+globals().update({name: explains_calls(globals()[name]) for name in __all__})
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("pellucid.nn.functional", name, __all__, OF_FUNCTIONS)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.check import Integer, Options, Real, check, checked
+from pellucid.core.other_names import no_attribute
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn._normal_quantile import normal_cdf, normal_quantile
@@ -256,3 +257,7 @@ __all__ = [
     "kaiming_uniform_", "normal_", "ones_", "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_",
     "xavier_uniform_", "zeros_",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("pellucid.nn.init", name, __all__)

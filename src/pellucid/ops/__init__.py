@@ -3,6 +3,7 @@ operators."""
 
 from __future__ import annotations
 
+from pellucid.core.other_names import explains_calls
 from pellucid.ops import _methods as _methods
 from pellucid.ops import logistic as logistic
 from pellucid.ops.activation import (
@@ -386,3 +387,6 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+# What users call says in words which arguments it takes; inside the package the functions are called as they are.
+globals().update({name: explains_calls(globals()[name]) for name in __all__})

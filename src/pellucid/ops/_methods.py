@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.check import Integer, check
+from pellucid.core.other_names import explains_calls
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ShapeError
 from pellucid.ops import activation, elementwise, index, linalg, reduce, search, shape
@@ -150,7 +151,7 @@ def attach() -> None:
     for name, function in _UNARY.items():
         setattr(cls, f"__{name}__", function)
     for name, method in _METHODS.items():
-        setattr(cls, name, method)
+        setattr(cls, name, explains_calls(method))
     cls.__getitem__ = index.getitem
     cls.__setitem__ = index.setitem
     cls.__contains__ = lambda self, value: bool(elementwise.equal(self, value).any())

@@ -4,6 +4,9 @@ called by training loops and `fit`. Names, arguments, defaults and saved states 
 
 from __future__ import annotations
 
+from typing import Any
+
+from pellucid.core.other_names import no_attribute
 from pellucid.optim import lr_scheduler as lr_scheduler
 from pellucid.optim import schedules as schedules
 from pellucid.optim.adadelta import Adadelta
@@ -72,3 +75,7 @@ __all__ = [
     "lr_scheduler",
     "schedules",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("pellucid.optim", name, __all__)

@@ -71,7 +71,7 @@ def known_name(kind: str, name: str, table: Iterable[str]) -> str:
 
 
 def make_loss(loss: Any, **options: Any) -> Any:
-    """A loss from a name in `LOSSES`, or that of its class, and the options of that class; a module or a function passes
+    """A loss from a name in `LOSSES`, or its class's own, and the options of that class; a module or a function passes
     as it is.
 
     Raises

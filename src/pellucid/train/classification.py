@@ -1,8 +1,8 @@
-"""Outputs of a network and labels come in, for a whole set at once; the share that is right leaves, counted in one way or
-another. Called through `metrics.py` by `fit` and `evaluate`, and by users on any arrays.
+"""Outputs of a network and labels come in, for a whole set at once; the share that is right leaves, counted in one way
+or another. Called through `metrics.py` by `fit` and `evaluate`, and by users on any arrays.
 
-Outputs of shape (rows, classes) are scores, of which the largest wins; of shape (rows,) or (rows, 1) one score a row for
-class 1; whole numbers of shape (rows,) are classes already.
+Outputs of shape (rows, classes) are scores, of which the largest wins; of shape (rows,) or (rows, 1) one score a row
+for class 1; whole numbers of shape (rows,) are classes already.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def _header(file: IO[bytes], name: str, size: int) -> tuple[dict[str, Any], int]
     if kind is not None:
         raise FileFormatError("files.foreign", path=name, kind=text(f"files.kind-{kind}"))
     if size < 10:
-        raise FileFormatError("files.truncated", path=name, given=size, expected=10)
+        raise FileFormatError("files.too-short", path=name, given=size)
     length = int.from_bytes(first[:8], "little")
     if length > HEADER_LIMIT_BYTES:
         raise _damaged(name, "header length", str(length), f"<= {HEADER_LIMIT_BYTES}")

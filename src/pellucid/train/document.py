@@ -166,6 +166,11 @@ def written(document: dict[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def seal(document: dict[str, Any], arrays: Mapping[str, Array]) -> str:
+    """The checksum that stands in a document under "digest": of everything else in the file."""
+    return digest(written({k: v for k, v in document.items() if k != "digest"}), arrays)
+
+
 # Loading
 
 
@@ -204,7 +209,7 @@ def as_document(path: str, arrays: dict[str, Array], metadata: dict[str, str]) -
     if type(document["pellucid"]) is not str or type(document["metadata"]) is not dict:
         raise wrong(path, "pellucid, metadata", (document["pellucid"], document["metadata"]), "str, {...}")
     try:
-        found = digest(written({k: v for k, v in document.items() if k != "digest"}), arrays)
+        found = seal(document, arrays)
     except (ValueError, RecursionError) as problem:
         raise wrong(path, "metadata", str(problem), "JSON") from None
     if document["digest"] != found:

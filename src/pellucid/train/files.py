@@ -31,7 +31,7 @@ from pellucid.errors import (
 from pellucid.graph import Graph, record_batched
 from pellucid.graph.encode import from_document, to_document
 from pellucid.nn import Module
-from pellucid.train.container import digest, read, write
+from pellucid.train.container import read, write
 from pellucid.train.document import (
     FORMAT,
     RESERVED,
@@ -46,6 +46,7 @@ from pellucid.train.document import (
     plain,
     scaler_in,
     scaler_out,
+    seal,
     written,
     wrong,
 )
@@ -113,7 +114,7 @@ def save(
         "feature_names": checked_feature_names(feature_names, graph),
         "metadata": plain(metadata),
     }
-    document["digest"] = digest(written(document), arrays)
+    document["digest"] = seal(document, arrays)
     write(file_path, arrays, written(document))
 
 

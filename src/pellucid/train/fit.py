@@ -140,8 +140,8 @@ def fit(
     if sample_weight is not None or class_weight is not None:
         if not takes_weights(criterion):
             raise ArgumentTypeError("train.weights-loss", loss=getattr(criterion, "__name__", type(criterion).__name__))
-        weights = row_weights(loader.data.y, sample_weight, class_weight, rows=rows, kept=kept)
-        weights = weights.astype(model_dtype(model))
+        targets: Any = loader.data.y
+        weights = row_weights(targets, sample_weight, class_weight, rows=rows, kept=kept).astype(model_dtype(model))
     step = Step(clip_norm, accumulate, weights, isinstance(optimizer, LBFGS))
     if step.needs_closure and (accumulate > 1 or clip_norm is not None):
         raise ArgumentError("train.closure-options", optimizer=type(optimizer).__name__)

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from pellucid._text import text
 from pellucid._typing import Array
 from pellucid.core.tensor import Tensor, as_tensor, wrap
-from pellucid.errors import DTypeError, FileFormatError
+from pellucid.errors import DTypeError, FileFormatError, ModelError
 from pellucid.graph import Graph, Value, bind, replay
 from pellucid.graph.batch import is_symbolic, rows_of
 from pellucid.graph.text import scope_text
@@ -67,9 +67,10 @@ class LoadedModel(Module):
         self._info, self._graph, self._preprocessing = info, graph, preprocessing
         self._class_names, self._feature_names = class_names, feature_names
         self._bound: dict[int, Graph] = {}
+        self._placed: list[tuple[str, Module, Tensor]] = []
         self.takes_indices = any(v.spec.dtype.kind != "f" for v in graph.inputs)
         for part in parts:
-            _place(self, part)
+            self._placed.append((part.name, _place(self, part), part.tensor))
         self.eval()
 
     @property
@@ -97,7 +98,11 @@ class LoadedModel(Module):
 
         Raises
             ShapeError, DTypeError, GraphError: inputs of another shape, kind or number than the network takes.
+            ModelError: a parameter or buffer was replaced by another one, with which the graph does not compute.
         """
+        for name, owner, part in self._placed:
+            if vars(owner).get(name.rpartition(".")[2]) is not part:
+                raise ModelError("files.part-replaced", name=name)
         tensors = [as_tensor(x) for x in inputs]
         for n, (value, tensor) in enumerate(zip(self._graph.inputs, tensors, strict=False)):
             if tensor.dtype != value.spec.dtype:
@@ -171,8 +176,9 @@ def _outputs(graph: Graph) -> str:
     return ", ".join(str(leaf.spec) for leaf in leaves(graph.outputs) if isinstance(leaf, Value))
 
 
-def _place(root: Module, part: Part) -> None:
-    """Give a part its place in a tree of modules that has the names of the network that was saved."""
+def _place(root: Module, part: Part) -> Module:
+    """Give a part its place in a tree of modules that has the names of the network that was saved; returns the module
+    that holds it."""
     *path, name = part.name.split(".")
     module = root
     for step in path:
@@ -188,6 +194,7 @@ def _place(root: Module, part: Part) -> None:
     else:
         _claim(module, name, "buffer", part.name)
         module.register_buffer(name, part.tensor)
+    return module
 
 
 def _claim(module: Module, name: str, kind: Any, full_name: str) -> None:

@@ -105,7 +105,7 @@ def _choose_weights(run: Run, restore_best: bool) -> None:
         history.restored_epoch = run.best.epoch
     elif blew_up:
         for tensor, array in run.start:
-            tensor.data = array
+            tensor.assign(wrap(array))
         history.restored_epoch = len(history) - 1 if len(history) else None
 
 

@@ -1,5 +1,5 @@
-"""Names and functions come in; metrics leave: measures with their name and direction. `fit` and `evaluate` call them with
-the outputs of a whole set, so that a smaller last batch weighs no more than its rows.
+"""Names and functions come in; metrics leave: measures with their name and direction. `fit` and `evaluate` call them
+with the outputs of a whole set, so that a smaller last batch weighs no more than its rows.
 
 The measures themselves stand in `classification.py` and `regression.py`. A metric takes `(y_pred, y_true)`.
 """

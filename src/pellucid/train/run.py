@@ -145,7 +145,7 @@ class Run:
         Parameters
             reason : what `history.stopped_by` then says
         """
-        if not isinstance(reason, str) or not reason:
+        if not reason or type(reason) is not str:
             raise ArgumentTypeError(
                 "core.type", name="stop: reason", value=shown(reason), type=type(reason).__name__, expected="str"
             )

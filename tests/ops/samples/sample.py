@@ -51,7 +51,7 @@ def elementwise(
     attrs: dict[str, Any] | None = None,
     smooth: bool = True,
 ) -> list[Sample]:
-    """Samples of an elementwise operation of floats: equal shapes, broadcasting both ways, no axes, no elements, a number.
+    """Samples of an elementwise operation of floats: equal shapes, broadcasting, no axes, no elements, a number.
 
     avoid : kinks that no input may be near.
     apart : two inputs must not be near each other.

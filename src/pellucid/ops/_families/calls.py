@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from pellucid.core.check import closest
+from pellucid.core.check import unknown_argument
 from pellucid.core.op import Op
 from pellucid.core.tensor import Tensor, apply
 from pellucid.errors import ArgumentTypeError
@@ -42,13 +42,7 @@ def public(op: Op, declared: Callable[..., Any], names: list[str], attrs: dict[s
         def general(*inputs: Any, **given: Any) -> Tensor:
             for name in given:
                 if name not in attrs:
-                    raise ArgumentTypeError(
-                        "core.unknown-argument",
-                        function=op.name,
-                        name=name,
-                        options=", ".join([*names, *attrs]),
-                        suggestion=closest(name, attrs),
-                    )
+                    raise unknown_argument(op.name, name, [*names, *attrs])
             if len(inputs) != len(names):
                 raise ArgumentTypeError(
                     "core.bad-call",

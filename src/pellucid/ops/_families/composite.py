@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 from pellucid.core.context import state
 from pellucid.core.op import NONE, Composite, register_composite
+from pellucid.core.other_names import call_error
 from pellucid.core.tensor import Tensor
+from pellucid.errors import PellucidError
 from pellucid.ops._families.calls import documented
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,15 +32,20 @@ def composite(*, formula: str, onnx: str | Callable[..., Any] | NONE, name: str 
         doc = inspect.getdoc(function) or ""
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            recorder = state.recorder
-            if recorder is None:
-                y = function(*args, **kwargs)
-            else:
-                recorder.enter_scope(label)
-                try:
+            try:
+                recorder = state.recorder
+                if recorder is None:
                     y = function(*args, **kwargs)
-                finally:
-                    recorder.leave_scope()
+                else:
+                    recorder.enter_scope(label)
+                    try:
+                        y = function(*args, **kwargs)
+                    finally:
+                        recorder.leave_scope()
+            except TypeError as problem:
+                if isinstance(problem, PellucidError) or (clear := call_error(function, args, kwargs)) is None:
+                    raise
+                raise clear from None
             # The innermost composite names its result.
             if isinstance(y, Tensor) and y._scope is None and y._source is not None:
                 y._scope = label
