@@ -17,8 +17,8 @@ import numpy as np
 from pellucid.core.context import enable_grad, no_grad, quiet, state
 from pellucid.core.op import NONE
 from pellucid.core.other_names import no_attribute
-from pellucid.core.tensor import Changes, Tensor, as_tensor, wrap
-from pellucid.core.written import WRITES, written_after
+from pellucid.core.tensor import Tensor, as_tensor, wrap
+from pellucid.core.written import WRITES, Changes, written_after
 from pellucid.errors import ArgumentTypeError, GradientError, ShapeError
 from pellucid.ops.elementwise import add, positive
 from pellucid.ops.shape import reshape, stack

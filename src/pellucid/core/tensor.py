@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 from sys import getrefcount
 from typing import Any
 
@@ -18,7 +17,7 @@ from pellucid.core.failure import FAILURES, explained
 from pellucid.core.op import NONE, REGISTRY, Op
 from pellucid.core.operators import Operators
 from pellucid.core.other_names import OF_TENSORS, no_attribute
-from pellucid.core.written import note_write, owner
+from pellucid.core.written import changed_now, clock, note_write, owner
 from pellucid.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -27,19 +26,6 @@ from pellucid.errors import (
     PellucidError,
     ShapeError,
 )
-
-_clock = count(1).__next__
-
-
-class Changes:
-    """When a tensor was last changed in place, any tensor: what was made later needs no look at its inputs."""
-
-    latest = 0
-
-
-def _changed_now() -> int:
-    Changes.latest = time = _clock()
-    return time
 
 
 class Tensor(Operators):
@@ -181,7 +167,7 @@ class Tensor(Operators):
             recorder.assignment(self, value)
         array = value.data
         self.__dict__["data"] = array if array.dtype == self.data.dtype else array.astype(self.data.dtype)
-        self._changed = _changed_now()
+        self._changed = changed_now()
         return self
 
     def _become(self, new: Tensor, before: Tensor) -> None:
@@ -190,7 +176,7 @@ class Tensor(Operators):
         if state.recorder is not None:
             state.recorder.change(self, new)
         self.data = new.data
-        self._changed = _changed_now()
+        self._changed = changed_now()
         self._scope = None
         if not state.grad:
             return  # a leaf stays one; a computed tensor keeps its history, and backward through it will refuse
@@ -219,7 +205,7 @@ class Tensor(Operators):
 
     def _note_write(self) -> None:
         """The array itself was written to: whatever looks at the same memory has changed too."""
-        self._changed = _changed_now()
+        self._changed = changed_now()
         note_write(self.data, self._changed)
 
     def _is_view(self) -> bool:
@@ -425,7 +411,7 @@ def apply(op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Tensor:
         else:
             tensor.requires_grad = True
             tensor._source = (op, inputs, attrs)
-            tensor._made = _clock()
+            tensor._made = clock()
     elif state.grad:
         for x in inputs:
             if isinstance(x, Tensor) and x._cut is not None:

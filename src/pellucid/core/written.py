@@ -1,15 +1,33 @@
-"""Which arrays were written in place, and when. Several tensors may look at one array (a slice, a reshaped or a
-detached tensor), so a write through one of them concerns all: `x[0] = 1` notes it here, and backward asks before it
-uses a value that an operation saw earlier.
+"""The clock of tensors, and what it is for: which tensors and arrays were changed in place, and when. Several tensors
+may look at one array (a slice, a reshaped or a detached tensor), so a write through one of them concerns all:
+`x[0] = 1` notes it here, and backward asks before it uses a value that an operation saw earlier.
 """
 
 from __future__ import annotations
 
 import weakref
+from itertools import count
 
 import numpy as np
 
 from pellucid._typing import Array
+
+clock = count(1).__next__
+"""The next time: every computed tensor and every change has its own, so that what was made is always later than what it
+was made from."""
+
+
+class Changes:
+    """When a tensor was last changed in place, any tensor: what was made later needs no look at its inputs."""
+
+    latest = 0
+
+
+def changed_now() -> int:
+    """The time of a change that happens now."""
+    Changes.latest = time = clock()
+    return time
+
 
 WRITES: dict[int, tuple[weakref.ref[Array], int]] = {}
 """By the id of the array that owns the memory: the array, and the time of the last write. An entry goes with its

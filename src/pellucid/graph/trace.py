@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pellucid._typing import Array
+from pellucid.core.check import shown
 from pellucid.core.context import Recorder, default_dtype, state
 from pellucid.core.op import Op
 from pellucid.core.rng import default_generator
 from pellucid.core.spec import Spec
 from pellucid.core.tensor import Tensor, as_tensor, wrap
-from pellucid.errors import RecordingError
+from pellucid.errors import ArgumentTypeError, RecordingError
 from pellucid.graph.ir import Captured, Graph, Instruction, Read, Scope, Value, leaves, mapped
 from pellucid.graph.names import function_name, input_names, named_tensors
 from pellucid.graph.reads import use_of_values
@@ -59,6 +60,8 @@ def record(function: Callable[..., Any], *examples: Any, strict: bool = True) ->
             %2: float32[3] = relu(%1)
           return %2
     """
+    if not callable(function):
+        raise ArgumentTypeError("graph.not-a-function", value=shown(function), type=type(function).__name__)
     if state.recorder is not None:
         raise RecordingError("graph.nested")
     recording = _Recording(function, examples, strict)

@@ -14,7 +14,7 @@ from typing import Any
 
 from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor, as_tensor
-from pellucid.core.tensor import _clock as clock
+from pellucid.core.written import clock
 from pellucid.errors import ShapeError
 from pellucid.ops._families.composite import composite
 from pellucid.ops._families.elementwise import elementwise

@@ -4,6 +4,7 @@ that was saved, train it further, or hand it raw inputs with `predict`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from pellucid._text import text
@@ -67,10 +68,11 @@ class LoadedModel(Module):
         self._info, self._graph, self._preprocessing = info, graph, preprocessing
         self._class_names, self._feature_names = class_names, feature_names
         self._bound: dict[int, Graph] = {}
-        self._placed: list[tuple[str, Module, Tensor]] = []
         self.takes_indices = any(v.spec.dtype.kind != "f" for v in graph.inputs)
         for part in parts:
-            self._placed.append((part.name, _place(self, part), part.tensor))
+            _place(self, part)
+        # All that the graph relies on: which module or tensor stands where.
+        self._links = list(_links(self, parts))
         self.eval()
 
     @property
@@ -100,8 +102,8 @@ class LoadedModel(Module):
             ShapeError, DTypeError, GraphError: inputs of another shape, kind or number than the network takes.
             ModelError: a parameter or buffer was replaced by another one, with which the graph does not compute.
         """
-        for name, owner, part in self._placed:
-            if vars(owner).get(name.rpartition(".")[2]) is not part:
+        for owner, attribute, content, name in self._links:
+            if vars(owner).get(attribute) is not content:
                 raise ModelError("files.part-replaced", name=name)
         tensors = [as_tensor(x) for x in inputs]
         for n, (value, tensor) in enumerate(zip(self._graph.inputs, tensors, strict=False)):
@@ -176,9 +178,21 @@ def _outputs(graph: Graph) -> str:
     return ", ".join(str(leaf.spec) for leaf in leaves(graph.outputs) if isinstance(leaf, Value))
 
 
-def _place(root: Module, part: Part) -> Module:
-    """Give a part its place in a tree of modules that has the names of the network that was saved; returns the module
-    that holds it."""
+def _links(root: Module, parts: list[Part]) -> Iterator[tuple[Module, str, Any, str]]:
+    """Owner, attribute, what stands there, and the full name, of each module and tensor on the way to a part."""
+    seen = set()
+    for part in parts:
+        owner: Any = root
+        for attribute in part.name.split("."):
+            content = vars(owner)[attribute]
+            if (id(owner), attribute) not in seen:
+                seen.add((id(owner), attribute))
+                yield owner, attribute, content, part.name
+            owner = content
+
+
+def _place(root: Module, part: Part) -> None:
+    """Give a part its place in a tree of modules that has the names of the network that was saved."""
     *path, name = part.name.split(".")
     module = root
     for step in path:
@@ -194,7 +208,6 @@ def _place(root: Module, part: Part) -> Module:
     else:
         _claim(module, name, "buffer", part.name)
         module.register_buffer(name, part.tensor)
-    return module
 
 
 def _claim(module: Module, name: str, kind: Any, full_name: str) -> None:
