@@ -270,7 +270,7 @@ def test_chinese(capsys: pytest.CaptureFixture[str]) -> None:
     done = call(capsys, "train", "digits", *QUICK, "--lang", "zh")
     assert done.code == 0
     assert "网络" in done.out
-    assert re.search(r"^test accuracy 0\.\d{3}（损失 ", done.out, re.M)
+    assert re.search(r"^测试 accuracy 0\.\d{3}（损失 ", done.out, re.M)
     assert '<html lang="zh-CN">' in Path("runs/digits/report.html").read_text("utf-8")
     assert pl.language() == "en"
 

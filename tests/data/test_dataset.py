@@ -308,3 +308,77 @@ def test_a_tensor_of_the_library_is_read() -> None:
     core = pytest.importorskip("pellucid.core.tensor")
     tensor = core.Tensor(np.array(X, dtype=np.float32))
     assert pd.as_dataset((tensor, [0, 1, 2])).x.tolist() == X
+
+
+class Sparse:
+    """What a sparse matrix shows: `.data` holds the entries that are not zero, and nothing else."""
+
+    data = np.array([1.0, 2.0])
+    shape = (2, 2)
+    dtype = np.dtype(np.float64)
+
+    def toarray(self) -> np.ndarray:
+        return np.diag(self.data)
+
+
+def test_a_sparse_matrix_is_not_read_as_its_entries() -> None:
+    with pytest.raises(DTypeError) as error:
+        pd.as_dataset(Sparse())
+    assert message(error) == (
+        "x cannot be read as an array of numbers\n"
+        "  given:    Sparse(2, 2) float64 (Sparse)\n"
+        "  expected: a NumPy array, a Tensor, or nested lists of numbers\n"
+        "  fix:      x.toarray()"
+    )
+    assert pd.as_dataset(Sparse().toarray()).x.tolist() == [[1.0, 0.0], [0.0, 2.0]]
+
+
+@pytest.mark.parametrize("x", [None, "data.csv", {"x": [1.0]}, {1.0, 2.0}, (i for i in range(3)), object()])
+def test_what_is_no_array_is_not_called_a_single_number(x: object) -> None:
+    with pytest.raises(DTypeError, match="x cannot be read as an array of numbers"):
+        pd.as_dataset(x)
+
+
+def test_a_list_of_two_arrays_is_no_pair() -> None:
+    with pytest.raises(ArgumentTypeError) as error:
+        pd.as_dataset([np.zeros((5, 2)), np.arange(5)])
+    assert message(error) == (
+        "a data set is a pair (x, y), and this is a list\n"
+        "  given:    [x, y]\n"
+        "  expected: a tuple; a list is read as the rows of x\n"
+        "  fix:      (x, y)"
+    )
+    assert pd.as_dataset([np.zeros((2, 3)), np.ones((2, 3))]).x.shape == (2, 2, 3)
+
+
+def test_whole_numbers_in_an_array_of_objects_are_labels() -> None:
+    data = pd.as_dataset((X, np.array([0, np.int8(1), True], dtype=object)))
+    assert data.y is not None
+    assert (data.y.dtype, data.y.tolist()) == (np.dtype(np.int64), [0, 1, 1])
+    assert pd.as_dataset((X, np.array([0, 1, 0.5], dtype=object)), dtype=None).y.dtype == np.float64  # type: ignore[union-attr]
+    assert pd.as_dataset(np.array([[10**20, 1]], dtype=object), dtype=None).x.dtype == np.float64
+
+
+def test_names_and_shapes_that_are_none() -> None:
+    for names in ("ab", 3):
+        with pytest.raises(ArgumentTypeError, match="class_names is no list of names"):
+            pd.Dataset(X, [0, 1, 1], class_names=names)  # type: ignore[arg-type]
+    for shape in (4, (-1, -2), (1.0, 2.0), "ab"):
+        with pytest.raises(ArgumentTypeError, match="image_shape is not a shape"):
+            pd.Dataset(X, image_shape=shape)  # type: ignore[arg-type]
+
+
+def test_floats_in_another_dtype() -> None:
+    data = pd.Dataset(np.array([[1, 2]]), np.array([0.5]), feature_names=("a", "b"), name="n")
+    assert data.as_floats(np.float64, keep_integers=True) is data
+    other = data.as_floats(np.float32)
+    assert other.y is not None
+    assert (other.x.dtype, other.y.dtype, other.feature_names, other.name) == (np.float32, np.float32, ("a", "b"), "n")
+    with pytest.raises(DataError, match="x holds numbers too large for float32"):
+        pd.Dataset([[1e300]]).as_floats(np.float32)
+
+
+def test_targets_that_are_added_later_leave_the_rest() -> None:
+    data = pd.Dataset(X, class_names=("a", "b"), feature_names=("p", "q"), image_shape=(1, 2))
+    added = pd.as_dataset(data, [0, 1, 1])
+    assert (added.class_names, added.feature_names, added.image_shape) == (("a", "b"), ("p", "q"), (1, 2))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pellucid.data import encode_labels
-from pellucid.errors import ArgumentError, DataError, LabelError, ShapeError
+from pellucid.errors import ArgumentError, ArgumentTypeError, DataError, LabelError, ShapeError
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,14 @@ def test_refusals() -> None:
         encode_labels([1j])
     with pytest.raises(DataError, match=r"b'.xff' at row 1"):
         encode_labels(np.array([b"a", b"\xff"]))
+
+
+def test_a_mask_is_not_lost() -> None:
+    with pytest.raises(DataError, match="y is a masked array with masked entries"):
+        encode_labels(np.ma.masked_equal([0, 1, 2], 1))
+
+
+def test_class_names_are_a_list() -> None:
+    for names in ("ab", 3):
+        with pytest.raises(ArgumentTypeError, match="class_names is no list of names"):
+            encode_labels(["a", "b"], class_names=names)  # type: ignore[arg-type]

@@ -231,3 +231,10 @@ def test_repr() -> None:
         "Loader(Dataset(x=float32(10, 2), y=int64(10,), num_classes=10), "
         "batch_size=3, shuffle=False, seed=0, drop_last=False; 4 batches)"
     )
+
+
+def test_epochs_and_batches_count_from_0() -> None:
+    loader = Loader(np.zeros((10, 2)), 3, shuffle=True)
+    for call in (lambda: loader.order(-1), lambda: list(loader.batches(-1)), lambda: list(loader.batches(0, -1))):
+        with pytest.raises(ArgumentError, match="is out of range"):
+            call()

@@ -138,3 +138,10 @@ def test_fold_refusals() -> None:
     with pytest.raises(ArgumentError):
         k_fold(10, 1)
     assert [len(test) for _, test in k_fold(numbered([0] * 9), 3)] == [3, 3, 3]
+
+
+def test_folds_of_a_pair_and_of_masked_classes() -> None:
+    folds = k_fold((np.zeros((6, 2)), [0, 1, 0, 1, 0, 1]), 3, stratify=True)
+    assert [test.size for _, test in folds] == [2, 2, 2]
+    with pytest.raises(ArgumentError, match="stratify needs class labels"):
+        train_test_split(np.zeros((6, 2)), stratify=np.ma.masked_equal([0, 1, 0, 1, 0, 1], 1))

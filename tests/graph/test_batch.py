@@ -6,7 +6,7 @@ import pytest
 import pellucid as pl
 from pellucid import graph
 from pellucid.core.context import scope
-from pellucid.errors import RecordingError, ShapeError
+from pellucid.errors import ArgumentTypeError, RecordingError, ShapeError
 
 RNG = np.random.default_rng(1)
 W = pl.Tensor(RNG.normal(size=(5, 3)).astype(np.float32))
@@ -127,3 +127,26 @@ def test_several_arguments_with_rows():
     big, wide = np.tile(q, (3, 1, 1)), np.tile(mask, (3, 1, 1))
     eager = attention(*map(pl.Tensor, (big, big, wide)))
     assert graph.run(g, big, big, wide).outputs.tobytes() == eager.data.tobytes()
+
+
+def test_a_graph_is_confirmed_with_more_rows_of_other_numbers():
+    for function in (
+        lambda x: x * 2.0 if len(x) < 10 else x * 3.0,
+        lambda x: x[: len(x) // 2],
+        lambda x: x + pl.Tensor(np.cos(x.data)),
+    ):
+        with pytest.raises(RecordingError):
+            graph.record_batched(function, np.zeros((4, 3), np.float32))
+
+    def whole(x):  # other numbers than these are refused by the function itself
+        if (x.data != np.floor(x.data)).any():
+            raise ShapeError("graph.input-shape", value="x", given=x.shape, expected="whole numbers")
+        return x * 2.0
+
+    assert graph.record_batched(whole, np.ones((4, 3), np.float32)).instructions
+
+
+def test_only_functions_are_recorded():
+    with pytest.raises(ArgumentTypeError) as caught:
+        graph.record(3, np.ones(3))
+    assert str(caught.value).split("\n")[:2] == ["only a function or a network can be recorded", "  given:    3 (int)"]

@@ -80,7 +80,9 @@ def test_values() -> None:
 def test_parameters_without_a_gradient_are_left_out() -> None:
     params = [*with_gradients([3.0, 4.0]), pl.Tensor([1.0], requires_grad=True), pl.ones((2,))]
     assert optim.clip_grad_norm_(params, 1.0).item() == 5.0
-    assert optim.clip_grad_norm_([pl.ones((2,))], 1.0).item() == 0.0
+    # Gradients in place of parameters: nothing would be clipped.
+    with pytest.raises(GradientError, match="no parameter asks for a gradient"):
+        optim.clip_grad_norm_([p.grad for p in with_gradients([3.0, 4.0])], 1.0)
 
 
 def test_a_clipped_step() -> None:

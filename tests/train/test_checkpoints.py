@@ -1,5 +1,6 @@
 """A run that is killed and resumed ends with the bits of one that was never interrupted."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from numpy.testing import assert_array_equal
 
 import pellucid as pl
 from pellucid import nn, optim
-from pellucid.errors import DataError, FileFormatError
+from pellucid.errors import DataError, FileFormatError, PellucidWarning
 from pellucid.train import Callback, EarlyStopping, JSONLogger, Run, checkpoints
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,7 @@ def a_run(folder: Path | None, epochs: int = 8, resume: bool = False, **options:
     options = {
         "schedule": optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.7),
         "callbacks": [EarlyStopping(patience=3)],
+        "validation": pl.data.two_moons(50, seed=1),
         **options,
     }
     history = pl.fit(
@@ -36,7 +38,6 @@ def a_run(folder: Path | None, epochs: int = 8, resume: bool = False, **options:
         loss=nn.CrossEntropyLoss(),
         optimizer=optimizer,
         epochs=epochs,
-        validation=pl.data.two_moons(50, seed=1),
         metrics=["accuracy"],
         seed=11,
         checkpoint=folder,
@@ -78,6 +79,77 @@ def test_a_run_that_broke_goes_on_with_the_same_bits(
     assert_same(whole, a_run(tmp_path / "broken", resume=True, callbacks=[EarlyStopping(patience=3), Break(-1)]))
 
 
+def test_ctrl_c_after_an_epoch_loses_nothing_of_it(tmp_path: Path) -> None:
+    class Impatient(Callback):
+        def on_epoch_end(self, run: Run, record: dict[str, float]) -> None:
+            if self.pressing and run.epoch == 2:
+                signal.raise_signal(signal.SIGINT)
+
+        pressing = True
+
+    stopped = Impatient()
+    _, history = a_run(tmp_path, callbacks=[EarlyStopping(patience=3), stopped])
+    assert (history.stopped_by, len(history)) == ("interrupt", 3)
+    Impatient.pressing = False
+    whole = a_run(None, callbacks=[EarlyStopping(patience=3), Impatient()])
+    began: list[int] = []
+    Impatient.on_epoch_begin = lambda self, run: began.append(run.epoch)  # type: ignore[method-assign]
+    assert_same(whole, a_run(tmp_path, resume=True, callbacks=[EarlyStopping(patience=3), Impatient()]))
+    assert began[0] == 3
+
+
+def test_a_run_that_is_stopped_within_an_epoch_goes_on_from_the_epochs_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
+
+    class Within(Callback):
+        def __init__(self, epoch: int) -> None:
+            self.epoch = epoch
+
+        def on_batch_end(self, run: Run) -> None:
+            if run.epoch == self.epoch and run.batch == 2:
+                run.stop("enough")
+
+    _, history = a_run(tmp_path, callbacks=[EarlyStopping(patience=3), Within(3)])
+    assert (history.stopped_by, len(history)) == ("enough", 3)
+    whole = a_run(None, callbacks=[EarlyStopping(patience=3), Within(-1)])
+    assert_same(whole, a_run(tmp_path, resume=True, callbacks=[EarlyStopping(patience=3), Within(-1)]))
+
+
+def test_the_checkpoint_of_another_run_is_kept_beside(tmp_path: Path) -> None:
+    a_run(tmp_path, epochs=2)
+    first = (tmp_path / "checkpoint.safetensors").read_bytes()
+    a_run(tmp_path, epochs=3)
+    assert (tmp_path / "checkpoint-previous.safetensors").read_bytes() == first
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() != first
+    a_run(tmp_path, epochs=4, resume=True)
+    assert (tmp_path / "checkpoint-previous.safetensors").read_bytes() == first
+
+
+def test_a_disk_that_is_full_does_not_end_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
+    calls = {"n": 0}
+    fsync = os.fsync
+
+    def full(descriptor: int) -> None:
+        calls["n"] += 1
+        if calls["n"] > 2:  # the file and its folder
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.warns(PellucidWarning) as caught:
+            history = a_run(tmp_path, epochs=3)[1]
+    assert len(history) == 3
+    assert str(caught[0].message).split("\n")[:2] == [
+        "the checkpoint of epoch 2 could not be written; training goes on without it",
+        f"  given:    {tmp_path / 'checkpoint.safetensors'}: the system says: No space left on device",
+    ]
+    assert_same(a_run(None, epochs=3), a_run(tmp_path, epochs=3, resume=True))
+
+
 def test_checkpoints_change_nothing(tmp_path: Path) -> None:
     assert_same(a_run(None), a_run(tmp_path))
 
@@ -116,12 +188,37 @@ def test_the_log_of_a_resumed_run_has_each_epoch_once(tmp_path: Path, monkeypatc
         ({"clip_norm": 1.0}, "clip_norm"),
         ({"callbacks": []}, "callbacks"),
         ({"schedule": None}, "schedule"),
+        ({"validation": (pl.data.two_moons(50, seed=1).x, 1 - pl.data.two_moons(50, seed=1).y)}, "data"),
     ],
 )
 def test_another_run_is_refused(options: dict[str, Any], name: str, tmp_path: Path) -> None:
     a_run(tmp_path, epochs=1)
     with pytest.raises(DataError, match=f"belongs to another run: {name} differs"):
         a_run(tmp_path, resume=True, **options)
+
+
+def test_another_learning_rate_is_refused(tmp_path: Path) -> None:
+    model = nn.Linear(2, 2)
+    options = {"loss": "cross_entropy", "epochs": 2, "checkpoint": tmp_path, "verbose": 0, "schedule": "cosine"}
+    pl.fit(model, pl.data.two_moons(50), optimizer=optim.SGD(model.parameters(), lr=0.5), **options)
+    other = optim.SGD(model.parameters(), lr=0.25)
+    with pytest.raises(DataError) as caught:
+        pl.fit(model, pl.data.two_moons(50), optimizer=other, resume=True, **options)
+    assert str(caught.value).split("\n")[:3] == [
+        "checkpoint.safetensors belongs to another run: lr differs",
+        "  given:    now [0.25]",
+        "  expected: as saved: [0.5]",
+    ]
+
+
+def test_a_bit_that_flipped_is_found(tmp_path: Path) -> None:
+    a_run(tmp_path, epochs=1)
+    path = tmp_path / "checkpoint.safetensors"
+    whole = path.read_bytes()
+    for place in np.random.default_rng(0).integers(0, len(whole), 40).tolist():
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(FileFormatError):
+            a_run(tmp_path, resume=True)
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import pickle
 import zipfile
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from pellucid.errors import FileFormatError
+from pellucid.errors import FileAccessError, FileFormatError, MissingFileError
 from pellucid.train.container import HEADER_LIMIT_BYTES, read, write
 
 ARRAYS = {
@@ -71,9 +70,9 @@ def tensor(dtype="F32", shape=(2,), offsets=(0, 8), **more):
 
 EIGHT = bytes(8)
 ATTACKS = {
-    "empty": (b"", "is truncated", "0 bytes"),
-    "seven bytes": (b"1234567", "is truncated", "7 bytes"),
-    "no header": (bytes(8), "is truncated", "8 bytes"),
+    "empty": (b"", "is too short", "0 bytes"),
+    "seven bytes": (b"1234567", "is too short", "7 bytes"),
+    "no header": (bytes(8), "is too short", "8 bytes"),
     "header of no length": (bytes(16), "is damaged", "byte 8: b'\\x00'"),
     "header longer than the file": (file_of({}, length=1000), "is truncated", "10 bytes"),
     "header longer than memory": (file_of({}, length=2**63), "is damaged", f"header length: {2**63}"),
@@ -165,6 +164,7 @@ FOREIGN = {
     "a gzip file": b"\x1f\x8b\x08\x00abcdefgh",
     "a TensorFlow Lite model": b"\x1c\x00\x00\x00TFL3" + bytes(100),
     "JSON text": b'{"weights": [1, 2]}',
+    "plain text": b"weights:\n  1.0\t2.0\n",
 }
 
 
@@ -175,6 +175,23 @@ def test_foreign_files_are_named(kind, tmp_path):
         read(tmp_path / "model.bin")
     assert caught.value.what == "model.bin is not a safetensors file"
     assert caught.value.given.startswith(kind.strip(" ,"))
+
+
+def test_a_format_of_numbers_that_numpy_has_not(tmp_path):
+    (tmp_path / "x").write_bytes(file_of({"w": tensor("BF16", (4,))}, EIGHT))
+    with pytest.raises(FileFormatError) as caught:
+        read(tmp_path / "x")
+    assert str(caught.value).split("\n")[:2] == [
+        "x holds numbers in a format that NumPy has not",
+        "  given:    tensor w: BF16",
+    ]
+
+
+def test_a_folder_and_a_missing_file(tmp_path):
+    with pytest.raises(FileAccessError, match="is a folder, not a file"):
+        read(tmp_path)
+    with pytest.raises(MissingFileError, match="no such file"):
+        read(tmp_path / "nothing")
 
 
 @pytest.mark.torch

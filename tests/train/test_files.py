@@ -16,8 +16,10 @@ from pellucid.data import MinMax, Standardize
 from pellucid.errors import (
     ArgumentError,
     ArgumentTypeError,
+    FileAccessError,
     FileFormatError,
     MissingFileError,
+    ModelError,
     PellucidError,
     RecordingError,
     ShapeError,
@@ -561,3 +563,64 @@ def test_a_sealed_document_with_parts_changed_at_random_is_refused_or_runs(whole
         change(*path, to=generator.choice(values))(changed, arrays)
         with contextlib.suppress(PellucidError):
             load(forged(whole, changed, arrays))(floats(3, 4))
+
+
+def test_a_loaded_network_refuses_parts_that_its_graph_does_not_know(tmp_path):
+    """The graph would go on computing with the old ones."""
+    save(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), tmp_path / "m")
+    x = floats(2, 4)
+    for replace in (
+        lambda m: m.add_module("2", nn.Linear(3, 5)),
+        lambda m: setattr(m.get_submodule("0"), "weight", nn.Parameter(np.zeros((3, 4), np.float32))),
+    ):
+        model = load(tmp_path / "m")
+        replace(model)
+        with pytest.raises(ModelError, match="a part of the loaded network was replaced"):
+            model(x)
+    model = load(tmp_path / "m")
+    model.load_state_dict({name: np.zeros(t.shape) for name, t in model.state_dict().items()})
+    model.add_module("more", nn.Linear(2, 2))  # beside the graph's own
+    assert model(x).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+class Untold(nn.Module):
+    """Computes with values or lengths in a way that no recorder hears of."""
+
+    def __init__(self, function):
+        self.linear, self.function = nn.Linear(3, 2), function
+
+    def forward(self, x):
+        return self.linear(self.function(x))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * (1.0 if len(x) < 10 else 2.0),
+        lambda x: x if x.shape[0] <= 3 else -x,
+        lambda x: x[: len(x) // 2],
+        lambda x: pl.Tensor(np.sin(x.data)),
+        lambda x: x + float(np.asarray(x.data).max()),
+    ],
+    ids=["a factor by length", "a branch by length", "half of the rows", "NumPy", "a number"],
+)
+def test_what_a_graph_cannot_say_is_refused_and_not_saved(function, tmp_path):
+    model = Untold(function)
+    model(np.zeros((4, 3)))  # the shape is known, and zeros hide what NumPy did with them
+    with pytest.raises(RecordingError):
+        save(model, tmp_path / "m")
+    with pytest.raises(RecordingError):
+        save(model, tmp_path / "m", example=np.zeros((4, 3)))
+    assert not (tmp_path / "m").exists()
+
+
+def test_names_that_are_no_list(tmp_path):
+    with pytest.raises(ArgumentTypeError, match="class_names is no list of names"):
+        save(nn.Linear(4, 3), tmp_path / "m", class_names=3)
+
+
+def test_paths_that_cannot_be_written(tmp_path):
+    with pytest.raises(FileAccessError):
+        save(nn.Linear(4, 3), tmp_path)
+    with pytest.raises(ArgumentError, match="path is no name that a file can have"):
+        save(nn.Linear(4, 3), "")

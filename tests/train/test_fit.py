@@ -263,6 +263,82 @@ class Interrupt(Callback):
             signal.raise_signal(signal.SIGINT)
 
 
+class CtrlC(Callback):
+    """Ctrl-C in one of the methods, a number of times, from the second epoch on."""
+
+    def __init__(self, method: str, times: int) -> None:
+        def press(run: Run, *record: Any) -> None:
+            if run.epoch >= 1:
+                for _ in range(times):
+                    signal.raise_signal(signal.SIGINT)
+
+        setattr(self, method, press)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("method", ["on_epoch_begin", "on_batch_end", "on_epoch_end"])
+def test_ctrl_c_in_a_callback_ends_cleanly_also_twice(method: str, times: int) -> None:
+    data = pl.data.two_moons(64)
+    model, script = network(), Scripted([0.0] * 9)
+    model.eval()
+    history = fit_with(model, data, epochs=9, validation=data, callbacks=[script, CtrlC(method, times)])
+    assert history.stopped_by == "interrupt"
+    assert history.restored_epoch == history.best_epoch == (1 if method == "on_epoch_end" else 0)
+    for name, value in weights(model).items():
+        assert_array_equal(value, script.weights[history.best_epoch][name])
+    assert not any(module.training for module in model.modules())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_while_the_best_weights_are_given_back_does_not_cut_them_in_two() -> None:
+    data = pl.data.two_moons(64)
+    model = network()
+    ended: list[str] = []
+    note = LambdaCallback(on_train_end=lambda run: ended.append("later"))
+    history = fit_with(model, data, callbacks=[CtrlC("on_train_end", 1), note])
+    assert (history.stopped_by, ended) == ("epochs", ["later"])
+    with pytest.raises(KeyboardInterrupt):  # one that hangs can still be left
+        fit_with(model, data, callbacks=[CtrlC("on_train_end", 2)])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_error_in_a_callback_keeps_best_weights_and_history() -> None:
+    data = pl.data.two_moons(64)
+    model, script = network(), Scripted([0.1, 0.5, 0.4, 0.3])
+
+    def fail(run: Run, record: dict[str, float]) -> None:
+        if run.epoch == 3:
+            raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine") as caught:
+        fit_with(
+            model,
+            data,
+            epochs=9,
+            metrics=[pl.train.Metric("quality", lambda p, t: script.metric_value, "max")],
+            callbacks=[script, EarlyStopping("quality"), LambdaCallback(on_epoch_end=fail)],
+        )
+    history = caught.value.history  # type: ignore[attr-defined]
+    assert (history.stopped_by, len(history), history.restored_epoch) == ("error", 4, 1)
+    for name, value in weights(model).items():
+        assert_array_equal(value, script.weights[1][name])
+
+
+def test_numbers_that_a_callback_puts_into_the_record_go_to_the_history(tmp_path: Path) -> None:
+    def add(run: Run, record: dict[str, Any]) -> None:
+        if run.epoch:
+            record["norm"] = np.float32(run.epoch + 0.5)
+
+    history = fit_with(
+        network(), pl.data.two_moons(40), callbacks=[LambdaCallback(on_epoch_end=add), JSONLogger(tmp_path / "log")]
+    )
+    assert history.norm == [None, 1.5, 2.5]
+    assert json.loads((tmp_path / "log").read_text().splitlines()[2])["norm"] == 2.5
+    name = LambdaCallback(on_epoch_end=lambda run, record: record.update(name="x"))
+    with pytest.raises(ArgumentTypeError, match="name in the epoch's record is not a number"):
+        fit_with(network(), pl.data.two_moons(40), callbacks=name)
+
+
 @pytest.mark.parametrize("by_signal", [True, False])
 def test_an_interrupt_ends_cleanly_with_the_best_weights(by_signal: bool) -> None:
     data = pl.data.two_moons(64)
@@ -300,6 +376,19 @@ def test_a_callback_may_stop_the_run() -> None:
     stop = LambdaCallback(on_epoch_end=lambda run, record: run.stop() if run.epoch == 1 else None)
     history = fit_with(network(), pl.data.two_moons(40), epochs=5, callbacks=[stop])
     assert (history.stopped_by, len(history)) == ("callback", 2)
+
+
+def test_a_callback_may_say_why(capsys: pytest.CaptureFixture[str]) -> None:
+    stop = LambdaCallback(on_epoch_end=lambda run, record: run.stop("loss below 1"))
+    history = fit_with(network(), pl.data.two_moons(40), epochs=5, callbacks=[stop], verbose=1)
+    assert history.stopped_by == "loss below 1"
+    line = capsys.readouterr().out
+    assert line.startswith("epoch 1/5 ")
+    assert line.endswith("stopped: loss below 1\n")
+    with pytest.raises(ArgumentTypeError, match="stop: reason has the wrong type"):
+        fit_with(
+            network(), pl.data.two_moons(40), callbacks=[LambdaCallback(on_epoch_end=lambda run, record: run.stop(3))]
+        )
 
 
 def test_callbacks_are_called_in_order() -> None:

@@ -1,6 +1,7 @@
 """Metrics against values counted by hand, and against scikit-learn."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +83,53 @@ def test_regression_metrics_never_broadcast() -> None:
     ]
     with pytest.raises(ShapeError):
         M.mse(np.zeros((1, 5)), np.zeros(5))
+
+
+@pytest.mark.parametrize("measure", [M.accuracy, M.f1, M.precision, M.recall, M.confusion_matrix])
+@pytest.mark.parametrize(
+    ("y_pred", "y_true", "error", "what"),
+    [
+        (SCORES[:2], [[1, 1, 0], [0, 0, 1]], LabelError, "neither one-hot nor class probabilities"),
+        (SCORES[:2], [[1, 0, 0], [0, 0, 0]], LabelError, "neither one-hot nor class probabilities"),
+        (SCORES[:2], [[2.0, -1.0, 0.0], [0.0, 0.0, 1.0]], LabelError, "neither one-hot nor class probabilities"),
+        (SCORES[:2], [3, 2], LabelError, "label 3 at row 0 is none that the outputs can name"),
+        (SCORES[:2], [0, -1], LabelError, "label -1 at row 1 is none that the outputs can name"),
+        ([0.9, -0.8], [1, 2], LabelError, "label 2 at row 1 is none that the outputs can name"),
+        ([[0.9], [-0.8]], [-1, 1], LabelError, "label -1 at row 0 is none that the outputs can name"),
+        ([1.0, 0.0, 2.0], [1, 0, 2], LabelError, "label 2 at row 2 is none that the outputs can name"),
+        ([0.5, 0.5], [math.inf, 1.0], LabelError, "a class label is not a whole number"),
+        ([[math.nan, 0.1], [0.2, 0.3]], [0, 1], DataError, "an output is NaN"),
+        ([math.nan, 0.1], [0, 1], DataError, "an output is NaN"),
+    ],
+)
+def test_no_share_is_counted_of_what_cannot_be_right(
+    measure: Any, y_pred: Any, y_true: Any, error: type[Exception], what: str
+) -> None:
+    with pytest.raises(error, match=what):
+        measure(y_pred, y_true)
+
+
+def test_the_same_holds_for_ranks() -> None:
+    with pytest.raises(DataError, match="an output is NaN"):
+        M.auc([math.nan, 0.1, 0.2], [0, 1, 0])
+    with pytest.raises(LabelError, match="label 3 at row 4"):
+        M.top_k_accuracy(SCORES, [0, 1, 2, 0, 3], k=2)
+    with pytest.raises(DataError, match="a metric of no rows"):
+        M.top_k_accuracy(np.zeros((0, 3)), [], k=2)
+
+
+def test_class_labels_as_outputs_may_be_any_whole_numbers() -> None:
+    assert M.accuracy([-1, 1, 1], [-1, 1, -1]) == 2 / 3
+
+
+def test_in_a_run_a_metric_of_nan_is_nan() -> None:
+    assert math.isnan(as_metric("accuracy")([[math.nan, 0.1]], [0]))
+    assert math.isnan(as_metric("auc")([math.nan, 0.1], [0, 1]))
+
+
+def test_a_direction_is_max_or_min() -> None:
+    with pytest.raises(ArgumentError, match="Metric: direction"):
+        M.Metric("quality", M.accuracy, "up")  # type: ignore[arg-type]
 
 
 def test_wrong_labels_are_named() -> None:

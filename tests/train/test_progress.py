@@ -137,6 +137,53 @@ def test_verbose_2_says_a_line_every_epoch() -> None:
     assert [line[:10] for line in pipe.getvalue().splitlines()] == ["epoch 1/10", "epoch 2/10", "epoch 3/10"]
 
 
+def test_verbose_2_does_not_say_the_last_epoch_twice() -> None:
+    for stopped_by, restored, more in (
+        ("epochs", None, []),
+        ("early_stopping", 1, ["stopped early  weights of epoch 2"]),
+    ):
+        pipe = io.StringIO()
+        shown = progress(2, pipe)
+        run = a_run(batch=10)
+        shown.begin(run)
+        shown.epoch(run, {"loss": 0.5})
+        run.epoch, run.batch, run.samples = 1, 0, 1000
+        run.history.stopped_by, run.history.restored_epoch = stopped_by, restored
+        shown.end(run)
+        assert pipe.getvalue().splitlines()[1:] == more
+
+
+def test_a_run_that_ended_early_names_its_last_epoch() -> None:
+    pipe = io.StringIO()
+    shown = progress(1, pipe)
+    run = a_run(epoch=3, batch=0)  # three epochs are done
+    shown.begin(run)
+    run.history.stopped_by = run.stopping = "early_stopping"
+    shown.end(run)
+    assert pipe.getvalue().startswith("epoch 3/10 ")
+
+
+@pytest.mark.parametrize(
+    "problem", [BrokenPipeError(), ValueError("I/O operation on closed file"), OSError(28, "full")]
+)
+def test_training_is_worth_more_than_its_progress_line(problem: Exception) -> None:
+    class Gone(io.StringIO):
+        written = 0
+
+        def write(self, words: str) -> int:
+            self.written += 1
+            raise problem
+
+    stream = Gone()
+    shown = progress(2, stream)
+    run = a_run()
+    shown.begin(run)
+    for _ in range(3):
+        shown.epoch(run, {"loss": 0.5})
+    shown.end(run)
+    assert stream.written == 1
+
+
 def test_verbose_0_says_nothing() -> None:
     assert isinstance(progress(0, Terminal()), Silent)
     assert isinstance(progress(1, io.StringIO()), Plain)

@@ -229,7 +229,15 @@ def checked(**constraints: Constraint) -> Callable[[F], F]:
 
 
 # What PyTorch calls arguments that go by NumPy's names here.
-_OTHER_ARGUMENTS = {"dim": "axis", "dims": "axis", "keepdim": "keepdims", "unbiased": "correction"}
+_OTHER_ARGUMENTS = {
+    "dim": "axis",
+    "dims": "axis",
+    "keepdim": "keepdims",
+    "unbiased": "correction",
+    "learning_rate": "lr",
+    "size_average": "reduction",
+    "reduce": "reduction",
+}
 
 
 def unknown_argument(function: str, name: str, options: list[str]) -> ArgumentTypeError:

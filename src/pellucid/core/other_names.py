@@ -105,7 +105,8 @@ OF_NN = {"utils": "pellucid.optim.clip_grad_norm_", "Buffer": "module.register_b
 OF_FUNCTIONS = {"pad": "pellucid.pad"}
 """What to write instead of a name of `torch.nn.functional`."""
 
-_DEVICES = frozenset({"cpu", "cuda", "mps", "xpu", "device", "is_cuda", "get_device", "pin_memory"})
+DEVICES = frozenset({"cpu", "cuda", "mps", "xpu", "device", "is_cuda", "get_device", "pin_memory"})
+"""Names that have to do with where PyTorch computes."""
 
 
 def no_attribute(
@@ -119,7 +120,7 @@ def no_attribute(
     """
     if name.startswith("__"):  # Python's own probing, far too often for a message
         return AttributeError(name)
-    if name in _DEVICES:
+    if name in DEVICES:
         return NoAttributeError("core.device", module=owner, name=name)
     suggestion = (elsewhere or {}).get(name) or closest(name, names)
     return NoAttributeError("core.attribute", module=owner, name=name, suggestion=suggestion)

@@ -198,7 +198,7 @@ def as_dataset(data: Any, y: Any = None, *, dtype: npt.DTypeLike | None = np.flo
     if isinstance(data, Dataset):
         if y is not None and data.y is not None:
             raise ArgumentTypeError("data.two-targets")
-        result = data if y is None else Dataset(data.x, y)
+        result = data if y is None else replace(data, y=y)
     else:
         if isinstance(data, list) and y is None and _is_pair(data):
             raise ArgumentTypeError("data.pair-list")

@@ -44,6 +44,7 @@ from pellucid.nn.dropout import AlphaDropout, Dropout
 from pellucid.nn.embedding import Embedding
 from pellucid.nn.linear import Bilinear, Linear
 from pellucid.nn.losses import (
+    AdaptiveLogSoftmaxWithLoss,
     BCELoss,
     BCEWithLogitsLoss,
     CosineEmbeddingLoss,
@@ -54,6 +55,7 @@ from pellucid.nn.losses import (
     HuberLoss,
     KLDivLoss,
     L1Loss,
+    LinearCrossEntropyLoss,
     Loss,
     MarginRankingLoss,
     MSELoss,
@@ -80,6 +82,7 @@ __all__ = [
     "GLU",
     "SELU",
     "Activation",
+    "AdaptiveLogSoftmaxWithLoss",
     "AlphaDropout",
     "BCELoss",
     "BCEWithLogitsLoss",
@@ -104,6 +107,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
     "LogSigmoid",
     "LogSoftmax",
     "Loss",

@@ -106,6 +106,13 @@ class Parts:
         names = [] if name.startswith("__") else [n for n in dir(self) if not n.startswith("_")]
         raise no_attribute(type(self).__name__, name, names, OF_LAYERS)
 
+    def _register_new(self, name: Any, value: Any, kind: Kind) -> None:
+        """As `_register`, but a part keeps its kind: the name is probably taken by mistake."""
+        before = self._kinds.get(name)
+        if before is not None and before.split()[-1] != kind.split()[-1] and vars(self)[name] is not None:
+            raise ArgumentError("nn.part-exists", module=type(self).__name__, name=name, before=before, kind=kind)
+        self._register(name, value, kind)
+
     def _register(self, name: Any, value: Any, kind: Kind) -> None:
         global structure
         if not isinstance(name, str) or not name or "." in name:
@@ -126,7 +133,7 @@ class Parts:
             raise ArgumentTypeError(
                 "nn.part-type", module=type(self).__name__, name=name, kind="parameter", type=type(value).__name__
             )
-        self._register(name, value, "parameter")
+        self._register_new(name, value, "parameter")
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
         """Make `tensor` part of the state that is not trained, such as running statistics; it changes by `.assign`.
@@ -136,13 +143,13 @@ class Parts:
             persistent : whether `state_dict` holds it.
         """
         value = tensor if tensor is None or isinstance(tensor, Tensor) else Tensor(tensor)
-        self._register(name, value, "buffer" if persistent else "temporary buffer")
+        self._register_new(name, value, "buffer" if persistent else "temporary buffer")
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Make `module` the submodule `name`."""
         if module is not None and not isinstance(module, Parts):
             raise not_a_module(type(self).__name__, name, module)
-        self._register(name, module, "module")
+        self._register_new(name, module, "module")
 
     register_module = add_module
 

@@ -51,8 +51,14 @@ def load(own: dict[str, Tensor], given: Any, strict: bool, model: str) -> LoadRe
         raise ArgumentTypeError("nn.state-type", type=type(given).__name__)
     missing = [name for name in own if name not in given]
     unexpected = [name for name in given if name not in own]
-    values = {n: as_values(n, value, own[n].dtype) for n, value in given.items() if n in own}
+    with np.errstate(over="ignore"):
+        values = {n: as_values(n, value, own[n].dtype) for n, value in given.items() if n in own}
     lines = [
+        text("nn.state-overflow", name=name, dtype=own[name].dtype)
+        for name, value in values.items()
+        if np.isinf(value).any() and not np.isinf(as_values(name, given[name], np.dtype(np.float64))).any()
+    ]
+    lines += [
         text("nn.state-shape", name=name, given=value.shape, expected=own[name].shape)
         for name, value in values.items()
         if value.shape != own[name].shape

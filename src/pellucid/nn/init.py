@@ -8,16 +8,20 @@ fan_in is the number of inputs that one output sums over, fan_out the number of 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
-from pellucid.core.check import Integer, Options, Real, check, checked
+from pellucid.core.check import Constraint, Integer, Options, Real, check, checked
 from pellucid.core.other_names import no_attribute
 from pellucid.core.tensor import Tensor, wrap
-from pellucid.errors import ArgumentError, ShapeError
+from pellucid.errors import ArgumentError, ArgumentTypeError, ShapeError
 from pellucid.nn._normal_quantile import normal_cdf, normal_quantile
 from pellucid.ops.sampling import normal, uniform
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _POSITIVE = Real(0)
 _MODE = Options("fan_in", "fan_out")
@@ -25,6 +29,29 @@ NONLINEARITIES = (
     "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "sigmoid", "tanh", "relu", "leaky_relu", "selu",
 )  # fmt: skip
+
+
+def _initializer(**constraints: Constraint) -> Callable[[F], F]:
+    """Check the arguments of a function that fills a Tensor, and that it is given one."""
+
+    def decorate(function: F) -> F:
+        inner = checked(**constraints)(function)
+
+        @wraps(function)
+        def fill(*args: Any, **kwargs: Any) -> Any:
+            tensor = args[0] if args else kwargs.get("tensor")
+            if tensor is not None and not isinstance(tensor, Tensor):
+                layer = isinstance(getattr(tensor, "weight", None), Tensor)
+                suggestion = f"{function.__name__}(layer.weight)" if layer else None
+                raise ArgumentTypeError(
+                    "nn.init-type", name=function.__name__, given=type(tensor).__name__, suggestion=suggestion
+                )
+            return inner(*args, **kwargs)
+
+        fill.constraints = constraints  # type: ignore[attr-defined]
+        return fill  # type: ignore[return-value]
+
+    return decorate
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -65,19 +92,19 @@ def calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
 _calculate_fan_in_and_fan_out = calculate_fan_in_and_fan_out
 
 
-@checked(a=Real(), b=Real())
+@_initializer(a=Real(), b=Real())
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Uniform numbers between a and b."""
-    return _fill(tensor, uniform(a, b, tensor.shape, generator, tensor.dtype))
+    return tensor.assign(uniform(a, b, tensor.shape, generator, tensor.dtype))
 
 
-@checked(mean=Real(), std=_POSITIVE)
+@_initializer(mean=Real(), std=_POSITIVE)
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Normal numbers of a mean and standard deviation."""
-    return _fill(tensor, normal(mean, std, tensor.shape, generator, tensor.dtype))
+    return tensor.assign(normal(mean, std, tensor.shape, generator, tensor.dtype))
 
 
-@checked(mean=Real(), std=_POSITIVE, a=Real(), b=Real())
+@_initializer(mean=Real(), std=_POSITIVE, a=Real(), b=Real())
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
 ) -> Tensor:
@@ -99,25 +126,28 @@ def trunc_normal_(
     p_low, p_high = normal_cdf(low), normal_cdf(high)
     u = uniform(0.0, 1.0, tensor.shape, generator, np.float64).data
     z = side * np.clip(normal_quantile(p_low + u * (p_high - p_low)), low, high)
-    return _fill(tensor, wrap(np.clip(mean + std * z, a, b)))
+    return tensor.assign(wrap(np.clip(mean + std * z, a, b)))
 
 
-@checked(val=Real())
+@_initializer(val=Real())
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """The same number everywhere."""
-    return _fill(tensor, wrap(np.full(tensor.shape, val, tensor.dtype)))
+    return tensor.assign(wrap(np.full(tensor.shape, val, tensor.dtype)))
 
 
+@_initializer()
 def ones_(tensor: Tensor) -> Tensor:
     """1 everywhere."""
     return constant_(tensor, 1.0)
 
 
+@_initializer()
 def zeros_(tensor: Tensor) -> Tensor:
     """0 everywhere."""
     return constant_(tensor, 0.0)
 
 
+@_initializer()
 def eye_(tensor: Tensor) -> Tensor:
     """The identity matrix.
 
@@ -125,10 +155,10 @@ def eye_(tensor: Tensor) -> Tensor:
         ShapeError: not a matrix.
     """
     _check_matrix("eye_", tensor)
-    return _fill(tensor, wrap(np.eye(*tensor.shape, dtype=tensor.dtype)))
+    return tensor.assign(wrap(np.eye(*tensor.shape, dtype=tensor.dtype)))
 
 
-@checked(groups=Integer(1))
+@_initializer(groups=Integer(1))
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """A convolution's weight (out, in, *kernel) that passes its input through: 1 in the middle of the kernel of its
     own channel.
@@ -144,10 +174,10 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     for group in range(groups):
         for channel in range(min(per_group, tensor.shape[1])):
             value[(group * per_group + channel, channel, *centre)] = 1
-    return _fill(tensor, wrap(value))
+    return tensor.assign(wrap(value))
 
 
-@checked(gain=_POSITIVE)
+@_initializer(gain=_POSITIVE)
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """Uniform in ±gain·sqrt(6 / (fan_in + fan_out)).
 
@@ -159,14 +189,14 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) ->
     return _uniform_of_std(tensor, gain * math.sqrt(2.0 / max(fan_in + fan_out, 1)), generator)
 
 
-@checked(gain=_POSITIVE)
+@_initializer(gain=_POSITIVE)
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """Normal with standard deviation gain·sqrt(2 / (fan_in + fan_out)). Source: as `xavier_uniform_`."""
     fan_in, fan_out = calculate_fan_in_and_fan_out(tensor)
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / max(fan_in + fan_out, 1)), generator)
 
 
-@checked(a=Real(), mode=_MODE)
+@_initializer(a=Real(), mode=_MODE)
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
 ) -> Tensor:
@@ -178,7 +208,7 @@ def kaiming_uniform_(
     return _uniform_of_std(tensor, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
-@checked(a=Real(), mode=_MODE)
+@_initializer(a=Real(), mode=_MODE)
 def kaiming_normal_(
     tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
 ) -> Tensor:
@@ -186,7 +216,7 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
-@checked(gain=_POSITIVE)
+@_initializer(gain=_POSITIVE)
 def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """A (semi-)orthogonal matrix times gain, from the QR factorisation of a normal one; axes after the first are taken
     together.
@@ -204,10 +234,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Ten
     q, r = np.linalg.qr(draw)
     # QR is unique only up to signs; this choice makes the result uniform over the orthogonal matrices.
     q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
-    return _fill(tensor, wrap((gain * (q if rows >= cols else q.T)).reshape(tensor.shape)))
+    return tensor.assign(wrap((gain * (q if rows >= cols else q.T)).reshape(tensor.shape)))
 
 
-@checked(sparsity=Real(0, 1), std=_POSITIVE)
+@_initializer(sparsity=Real(0, 1), std=_POSITIVE)
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
     """A matrix of normal numbers in which each column has the fraction `sparsity`, rounded up, of zeros.
 
@@ -221,7 +251,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     order = np.argsort(uniform(0.0, 1.0, (rows, cols), _next(generator), np.float64).data, axis=0)
     value = draw.copy()
     np.put_along_axis(value, order[: math.ceil(sparsity * rows)], 0, axis=0)
-    return _fill(tensor, wrap(value))
+    return tensor.assign(wrap(value))
 
 
 def _next(generator: Any) -> Any:
@@ -246,10 +276,6 @@ def _uniform_of_std(tensor: Tensor, std: float, generator: Any) -> Tensor:
 def _check_matrix(name: str, tensor: Tensor) -> None:
     if tensor.ndim != 2:
         raise ShapeError("nn.matrix", name=name, shape=tensor.shape)
-
-
-def _fill(tensor: Tensor, value: Tensor) -> Tensor:
-    return tensor.assign(value)
 
 
 __all__ = [

@@ -14,8 +14,9 @@ import numpy as np
 from pellucid._typing import DType, Shape
 from pellucid.core.check import Flag, check
 from pellucid.core.context import quiet, state
+from pellucid.core.other_names import DEVICES
 from pellucid.core.tensor import Tensor, wrap
-from pellucid.errors import DTypeError, ModelError, PellucidError
+from pellucid.errors import ArgumentError, DTypeError, ModelError, PellucidError
 from pellucid.nn._calls import RemovableHandle, as_inputs, calls
 from pellucid.nn._parts import Parameter, Parts, joined
 from pellucid.nn._state_dict import LoadResult, load
@@ -238,7 +239,10 @@ class Module(Parts):
 
         Raises
             DTypeError: not a float dtype.
+            ArgumentError: the name of a device.
         """
+        if isinstance(dtype, str) and dtype.partition(":")[0] in DEVICES:
+            raise ArgumentError("core.device", module=type(self).__name__, name=f"to({dtype!r})")
         try:
             wanted = np.dtype(dtype)
         except TypeError:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.core.check import Constraint, check, closest, shown
+from pellucid.core.check import Constraint, check, shown, unknown_argument
 from pellucid.core.tensor import Tensor
 from pellucid.errors import ArgumentError, ArgumentTypeError, DTypeError
 
@@ -44,6 +44,8 @@ class ParamGroup(dict[str, Any]):
         if isinstance(value, np.generic):
             value = value.item()
         constraint = self.constraints.get(key)
+        if constraint is None and self.constraints and key not in KEPT_KEYS:
+            raise unknown_option(self.owner, key, self.constraints)
         if constraint is not None:
             check(f"{self.owner}: {key}", value, constraint)
             if isinstance(value, list):
@@ -63,7 +65,7 @@ def given_groups(optimizer: str, params: Any) -> list[dict[str, Any]]:
         ArgumentTypeError: not an iterable of parameters or of groups.
         ArgumentError: there is no parameter.
     """
-    items = _listed(optimizer, params)
+    items = listed(optimizer, params)
     if not items:
         raise ArgumentError("optim.no-parameters", optimizer=optimizer, given=_described(params))
     if not any(isinstance(item, dict) for item in items):
@@ -81,7 +83,7 @@ def _group(optimizer: str, number: int, group: Any) -> dict[str, Any]:
         keys = ", ".join(map(str, group)) or "{}"
         raise ArgumentError("optim.group-params", optimizer=optimizer, number=number, keys=keys)
     params = group["params"]
-    items = [params] if isinstance(params, Tensor) else _listed(optimizer, params)
+    items = [params] if isinstance(params, Tensor) else listed(optimizer, params)
     if not items and isinstance(params, Iterator):
         raise ArgumentError("optim.no-parameters", optimizer=optimizer, given=_described(params))
     return {**group, "params": items}
@@ -97,7 +99,7 @@ def added_group(optimizer: str, number: int, group: Any) -> dict[str, Any]:
     return _group(optimizer, number, group)
 
 
-def _listed(optimizer: str, params: Any) -> list[Any]:
+def listed(optimizer: str, params: Any) -> list[Any]:
     """The items of an ordered iterable.
 
     Raises
@@ -106,7 +108,7 @@ def _listed(optimizer: str, params: Any) -> list[Any]:
     unordered = isinstance(params, Tensor | np.ndarray | str | bytes | dict | set | frozenset)
     if unordered or not isinstance(params, Iterable) or hasattr(params, "parameters"):
         suggestion = None
-        if callable(getattr(params, "parameters", None)):
+        if callable(getattr(params, "parameters", None)) or getattr(params, "__name__", "") == "parameters":
             suggestion = f"{optimizer}(model.parameters())"
         elif isinstance(params, Tensor):
             suggestion = f"{optimizer}([tensor])"
@@ -115,9 +117,8 @@ def _listed(optimizer: str, params: Any) -> list[Any]:
 
 
 def _described(params: Any) -> str:
-    return (
-        f"{type(params).__name__}" if isinstance(params, Iterator) or hasattr(params, "parameters") else shown(params)
-    )
+    plain = isinstance(params, Iterator | Mapping) or hasattr(params, "parameters") or callable(params)
+    return type(params).__name__ if plain else shown(params)
 
 
 def check_parameters(optimizer: str, items: list[Any], taken: set[int]) -> tuple[list[Tensor], list[str] | None]:
@@ -159,10 +160,9 @@ def check_options(optimizer: str, group: Mapping[str, Any], options: Mapping[str
     """
     for key in group:
         if key not in options and key not in KEPT_KEYS:
-            raise ArgumentTypeError(
-                "core.unknown-argument",
-                function=optimizer,
-                name=key,
-                options=", ".join([*options, "params", "name"]),
-                suggestion=closest(str(key), options),
-            )
+            raise unknown_option(optimizer, key, options)
+
+
+def unknown_option(optimizer: str, key: Any, options: Mapping[str, Any]) -> ArgumentTypeError:
+    """The error for a key that is no option of the optimizer, with the one that is probably meant."""
+    return unknown_argument(optimizer, str(key), [*options, "params", "name"])

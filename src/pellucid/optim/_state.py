@@ -11,7 +11,7 @@ import numpy as np
 
 from pellucid.core.tensor import Tensor, to_array, wrap
 from pellucid.errors import ArgumentError, ShapeError
-from pellucid.optim._groups import ParamGroup
+from pellucid.optim._groups import KEPT_KEYS, ParamGroup
 
 if TYPE_CHECKING:
     from pellucid.optim.optimizer import Optimizer
@@ -87,6 +87,10 @@ def load(optimizer: Optimizer, given: Any) -> None:
 
 def _loaded_group(optimizer: Optimizer, new: Mapping[str, Any], old: ParamGroup) -> ParamGroup:
     values = {k: _number(v) for k, v in new.items() if k not in _TORCH_ONLY}
+    foreign = sorted(k for k in values if k not in old.constraints and k not in KEPT_KEYS)
+    if foreign and old.constraints:
+        name, expected = type(optimizer).__name__, ", ".join(old.constraints)
+        raise ArgumentError("optim.state-names", optimizer=name, given=", ".join(foreign), expected=expected)
     group = ParamGroup(old.owner, old.constraints, {**old, **values, "params": old["params"]})
     optimizer._check_group(group)
     return group

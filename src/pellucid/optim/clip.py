@@ -5,17 +5,15 @@ in; the same parameters with new gradients, and the norm before, leave. Called b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 from pellucid.core.check import Flag, Real, check
 from pellucid.core.context import no_grad, quiet
 from pellucid.core.tensor import Tensor
-from pellucid.errors import ArgumentError, ArgumentTypeError, GradientError
-from pellucid.ops.create import zeros
+from pellucid.errors import ArgumentError, GradientError
 from pellucid.ops.elementwise import abs_, clip, maximum, minimum, multiply, power, sqrt
 from pellucid.ops.reduce import max_, sum_
-from pellucid.optim._groups import check_parameters
+from pellucid.optim._groups import check_parameters, listed
 from pellucid.optim.optimizer import FLOAT64, in_dtype
 
 
@@ -27,20 +25,16 @@ def _with_gradients(function: str, parameters: Any, only_fresh: bool = True) -> 
         ArgumentError: there is no parameter.
         GradientError: parameters ask for gradients, and none has a fresh one.
     """
-    if isinstance(parameters, Tensor):
-        items = [parameters]
-    elif isinstance(parameters, Iterable) and not isinstance(parameters, str | dict):
-        items = list(parameters)
-    else:
-        raise ArgumentTypeError("optim.params", optimizer=function, given=type(parameters).__name__, suggestion=None)
+    items = [parameters] if isinstance(parameters, Tensor) else listed(function, parameters)
     if not items:
         raise ArgumentError("optim.no-parameters", optimizer=function, given=type(parameters).__name__)
     params, _ = check_parameters(function, items, set())
     fresh = [p for p in params if p.grad is not None and not (only_fresh and p.grad is p._used_grad)]
     if not fresh and any(p.grad is not None for p in params):
         raise GradientError("optim.clip-used", function=function, count=len(params))
-    if not fresh and any(p.requires_grad for p in params):
-        raise GradientError("optim.no-gradient", optimizer=function, count=len(params))
+    if not fresh:
+        asked = any(p.requires_grad for p in params)
+        raise GradientError("optim.no-gradient" if asked else "optim.frozen", optimizer=function, count=len(params))
     return fresh
 
 
@@ -82,8 +76,6 @@ def clip_grad_norm_(parameters: Any, max_norm: float, norm_type: Any = 2.0, erro
     check("clip_grad_norm_: error_if_nonfinite", error_if_nonfinite, Flag())
     only_measure = max_norm == math.inf
     params = _with_gradients("clip_grad_norm_", parameters, only_fresh=not only_measure)
-    if not params:
-        return zeros((), FLOAT64)
     with no_grad(), quiet():
         gradients = [in_dtype(p.grad, FLOAT64) for p in params]  # type: ignore[arg-type]
         total = _norm(gradients, order)

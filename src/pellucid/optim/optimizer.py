@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pellucid._typing import DType, Shape
-from pellucid.core.check import Constraint, Pair, Real
+from pellucid.core.check import Constraint, Pair, Real, shown
 from pellucid.core.context import enable_grad, quiet, scope, state
 from pellucid.core.op import REGISTRY
 from pellucid.core.tensor import Tensor, apply, wrap
@@ -60,6 +60,11 @@ class Optimizer:
     @property
     def _name(self) -> str:
         return type(self).__name__
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.options:
+            raise ArgumentError("optim.set-option", optimizer=self._name, name=name, value=shown(value))
+        object.__setattr__(self, name, value)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Optimize further parameters: a dict with "params" and any options that differ from the defaults.

@@ -215,7 +215,7 @@ def _data(
 def _rows_apart(y: Array, validation: Any, shuffle: bool, seed: int) -> tuple[Array, Array]:
     """The numbers of the rows to train on and of those held out: by class where there are labels and enough of each."""
     rows = np.arange(len(y))
-    if not (0 < validation < 1 or (validation == int(validation) and 1 <= validation < len(y))):
+    if not (0 < validation < 1 or (1 <= validation < len(y) and validation == int(validation))):
         raise ArgumentError("train.validation-size", value=shown(validation), rows=len(y), most=len(y) - 1)
     size = int(validation) if validation >= 1 else float(validation)
     if shuffle and y.dtype.kind == "i" and y.ndim == 1:

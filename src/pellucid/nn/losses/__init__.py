@@ -4,6 +4,7 @@ that calls it. None of them broadcasts, all check their targets, and gradients a
 
 from __future__ import annotations
 
+from pellucid.nn.losses.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from pellucid.nn.losses.binary import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -33,6 +34,7 @@ from pellucid.nn.losses.likelihood import (
     kl_div,
     poisson_nll_loss,
 )
+from pellucid.nn.losses.linear_cross_entropy import LinearCrossEntropyLoss, linear_cross_entropy
 from pellucid.nn.losses.loss import Loss
 from pellucid.nn.losses.margin import (
     HingeEmbeddingLoss,
@@ -58,6 +60,7 @@ from pellucid.nn.losses.regression import (
 )
 
 __all__ = [
+    "AdaptiveLogSoftmaxWithLoss",
     "BCELoss",
     "BCEWithLogitsLoss",
     "CosineEmbeddingLoss",
@@ -68,6 +71,7 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LinearCrossEntropyLoss",
     "Loss",
     "MSELoss",
     "MarginRankingLoss",
@@ -91,6 +95,7 @@ __all__ = [
     "huber_loss",
     "kl_div",
     "l1_loss",
+    "linear_cross_entropy",
     "margin_ranking_loss",
     "mse_loss",
     "multi_margin_loss",

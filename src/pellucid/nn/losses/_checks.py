@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid._text import text
 from pellucid._typing import Array, DType, Shape
 from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor, as_tensor
@@ -78,9 +79,31 @@ def same_shapes(loss: str, **tensors: Tensor) -> None:
             raise ShapeError("losses.shapes", loss=loss, given=given, expected=f"{name} {wanted}", fix=fix)
 
 
-def element_weight(loss: str, name: str, weight: Any, x: Tensor) -> Tensor:
+def checked_weight(loss: str, name: str, weight: Tensor, signed: bool = False) -> Tensor:
+    """Factors as they are, if none is NaN or infinite or, unless `signed`, negative.
+
+    Raises
+        DataError: one is.
+    """
+    values = weight.data
+    wrong = ~np.isfinite(values) if signed else ~((values >= 0) & np.isfinite(values))
+    if wrong.any():
+        expected = "losses.finite-number" if signed else "losses.factor"
+        place = tuple(int(n) for n in np.argwhere(wrong)[0])
+        raise DataError(
+            "losses.weight-value",
+            loss=loss,
+            name=name,
+            value=_first(values, wrong),
+            place=place,
+            expected=text(expected),
+        )
+    return weight
+
+
+def element_weight(loss: str, name: str, weight: Any, x: Tensor, signed: bool = False) -> Tensor:
     """A factor for each element of x: of its shape, of one row's shape, or with axes of length 1."""
-    w = as_target(weight, x)
+    w = checked_weight(loss, name, as_target(weight, x), signed)
     shape, own = x.shape, w.shape
     tail = shape[len(shape) - len(own) :] if own else ()
     if len(own) not in (0, len(shape) - 1, len(shape)) or any(a not in (1, b) for a, b in zip(own, tail, strict=True)):
@@ -92,7 +115,7 @@ def element_weight(loss: str, name: str, weight: Any, x: Tensor) -> Tensor:
 
 def class_weight(loss: str, weight: Any, x: Tensor, classes: int, name: str = "weight") -> Tensor:
     """A factor for each class."""
-    w = as_target(weight, x)
+    w = checked_weight(loss, name, as_target(weight, x))
     if w.shape != (classes,):
         raise ShapeError("losses.weight-shape", loss=loss, name=name, given=w.shape, expected=str((classes,)), fix=None)
     return w
@@ -204,6 +227,12 @@ def takes_logits(loss: str, x: Tensor, refused: tuple[str, ...]) -> None:
     if found in refused:
         raise ModelError("losses.activated", loss=loss, activation=found, layer=_LAYERS[found], shape=x.shape)
     warn("losses.squashed", loss=loss, activation=found, layer=_LAYERS[found], shape=x.shape)
+
+
+def warn_if_swapped(loss: str, x: Tensor, t: Tensor) -> None:
+    """Warn where a gradient flows through the target and none through the input: they are the wrong way round."""
+    if t.requires_grad and not x.requires_grad:
+        warn("losses.swapped", loss=loss)
 
 
 def takes_log_probabilities(loss: str, x: Tensor) -> None:

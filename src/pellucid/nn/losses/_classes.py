@@ -76,6 +76,16 @@ def check_labels(loss: str, shape: Shape, axis: int, labels: Array, ignore_index
     return ignore_index is not None and 0 <= ignore_index < classes and bool((labels == ignore_index).any())
 
 
+def check_classes(loss: str, shape: Shape, targets: Array, ignore_index: int | None) -> None:
+    """Raise unless these are labels, or class probabilities, for outputs of shape `shape`."""
+    axis = class_axis(loss, shape)
+    if targets.dtype.kind == "f" and targets.shape == shape:
+        no_nan(loss, targets)
+        check_distribution(loss, axis, targets)
+    else:
+        check_labels(loss, shape, axis, targets, ignore_index)
+
+
 def _refuse_label(loss: str, labels: Array, wrong: Array, classes: int, ignore_index: int | None) -> None:
     kept = labels if ignore_index is None else labels[labels != ignore_index]
     low, high = int(kept.min()), int(kept.max())
@@ -97,11 +107,14 @@ def _refuse_label_shape(loss: str, shape: Shape, axis: int, labels: Array) -> No
     wanted, classes = label_shape(shape, axis), shape[axis]
     given = f"input {shape}, target {labels.shape}"
     if labels.shape == shape and labels.dtype.kind in "iub":
-        one_hot = labels.size and ((labels == 0) | (labels == 1)).all() and (labels.sum(axis) == 1).all()
+        batch = len(shape) > 1 and labels.size
+        one_hot = batch and ((labels == 0) | (labels == 1)).all() and (labels.sum(axis) == 1).all()
         fix = f"target.argmax({axis})" if one_hot else None
         raise DTypeError("losses.label-dtype", loss=loss, dtype=labels.dtype, shape=labels.shape, fix=fix)
     fix = None
-    if labels.size and labels.size == math.prod(wanted):
+    if labels.dtype.kind == "f" and labels.ndim > 1 and label_shape(labels.shape, 1) == shape:
+        fix = f"{loss}(target, input)"
+    elif labels.size and labels.size == math.prod(wanted):
         if [n for n in labels.shape if n != 1] == [n for n in wanted if n != 1] and are_whole(labels):
             fix = reshaped("target", wanted) + ("" if labels.dtype.kind in "iu" else '.astype("int64")')
     elif labels.ndim == len(wanted) + 1 and labels.shape[:-1] == wanted and labels.shape[-1] == classes:

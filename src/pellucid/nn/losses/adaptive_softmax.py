@@ -35,7 +35,7 @@ class AdaptiveLogSoftmaxResult(NamedTuple):
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
-    """A linear layer, softmax over very many classes and its cross-entropy, at a cost that grows with the frequent ones.
+    """A linear layer, softmax over very many classes and its cross-entropy, at the cost of the frequent ones.
 
         log p(c) = log softmax(head(x))_c                                   for c below cutoffs[0]
         log p(c) = log softmax(head(x))_k + log softmax(tail_k(x))_c        for c in cluster k

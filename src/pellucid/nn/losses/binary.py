@@ -12,7 +12,6 @@ from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor
 from pellucid.errors import ShapeError
 from pellucid.nn.losses._checks import (
-    as_input,
     class_weight,
     element_weight,
     in_unit_interval,
@@ -22,6 +21,7 @@ from pellucid.nn.losses._checks import (
     plus_or_minus_one,
     probabilities,
     takes_logits,
+    warn_if_swapped,
 )
 from pellucid.nn.losses._reduction import REDUCTION, reduced
 from pellucid.nn.losses.loss import Loss
@@ -68,6 +68,7 @@ def binary_cross_entropy(
         below a probability of 1e-12, is not taken over.
     """
     p, t = pair("binary_cross_entropy", input, target)
+    warn_if_swapped("binary_cross_entropy", p, t)
     in_unit_interval("binary_cross_entropy", t.data)
     x = logits_behind(p)
     if x is None:
@@ -76,7 +77,7 @@ def binary_cross_entropy(
     else:
         losses = logistic_loss(x, t)
     if weight is not None:
-        losses = losses * element_weight("binary_cross_entropy", "weight", weight, p)
+        losses = losses * element_weight("binary_cross_entropy", "weight", weight, p, signed=True)
     return reduced("binary_cross_entropy", losses, reduction, t, sample_weight)
 
 
@@ -115,6 +116,7 @@ def binary_cross_entropy_with_logits(
     name = "binary_cross_entropy_with_logits"
     x, t = pair(name, input, target)
     takes_logits(name, x, ("sigmoid", "softmax"))
+    warn_if_swapped(name, x, t)
     in_unit_interval(name, t.data)
     if pos_weight is None:
         losses = logistic_loss(x, t)
@@ -122,7 +124,7 @@ def binary_cross_entropy_with_logits(
         positive = t * element_weight(name, "pos_weight", pos_weight, x)
         losses = positive * logistic_loss(x, 1.0) + (1.0 - t) * logistic_loss(x, 0.0)
     if weight is not None:
-        losses = losses * element_weight(name, "weight", weight, x)
+        losses = losses * element_weight(name, "weight", weight, x, signed=True)
     return reduced(name, losses, reduction, t, sample_weight)
 
 
@@ -192,7 +194,7 @@ class BCELoss(Loss):
     @checked(reduction=REDUCTION)
     def __init__(self, weight: Any = None, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.register_buffer("weight", None if weight is None else as_input(weight))
+        self._keep_factors("weight", weight, signed=True)
 
     def forward(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:
         """The loss of a batch."""
@@ -218,8 +220,8 @@ class BCEWithLogitsLoss(Loss):
     @checked(reduction=REDUCTION)
     def __init__(self, weight: Any = None, reduction: Reduction = "mean", pos_weight: Any = None) -> None:
         super().__init__(reduction)
-        self.register_buffer("weight", None if weight is None else as_input(weight))
-        self.register_buffer("pos_weight", None if pos_weight is None else as_input(pos_weight))
+        self._keep_factors("weight", weight, signed=True)
+        self._keep_factors("pos_weight", pos_weight)
 
     def forward(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:
         """The loss of a batch."""
@@ -269,7 +271,7 @@ class MultiLabelSoftMarginLoss(Loss):
     @checked(reduction=REDUCTION)
     def __init__(self, weight: Any = None, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.register_buffer("weight", None if weight is None else as_input(weight))
+        self._keep_factors("weight", weight)
 
     def forward(self, input: Any, target: Any) -> Tensor:
         """The loss of a batch."""

@@ -9,16 +9,16 @@ from typing import Any
 from pellucid._typing import Array, Reduction, Shape
 from pellucid.core.check import Integer, Real, check, checked
 from pellucid.core.tensor import Tensor, as_tensor
-from pellucid.errors import warn
+from pellucid.errors import ArgumentError, warn
 from pellucid.nn.losses._checks import (
     as_input,
     as_target,
     class_weight,
-    no_nan,
     takes_log_probabilities,
     takes_logits,
+    warn_if_swapped,
 )
-from pellucid.nn.losses._classes import Labels, check_distribution, check_labels, class_axis
+from pellucid.nn.losses._classes import Labels, check_classes, check_distribution, check_labels, class_axis
 from pellucid.nn.losses._reduction import REDUCTION, reduced
 from pellucid.nn.losses.loss import Loss
 from pellucid.ops.declare import composite
@@ -82,6 +82,9 @@ def cross_entropy(
         check("cross_entropy: label_smoothing", label_smoothing, _SMOOTHING)
     w = None if weight is None else class_weight("cross_entropy", weight, x, x.data.shape[axis])
     if t.data.dtype.kind == "f" and t.data.shape == x.data.shape:
+        warn_if_swapped("cross_entropy", x, t)
+        if ignore_index is not None and ignore_index >= 0:
+            raise ArgumentError("losses.ignored-probabilities", loss="cross_entropy", ignore_index=ignore_index)
         return _soft(log_softmax(x, axis), as_target(t, x), w, axis, reduction, label_smoothing, sample_weight)
     labels = Labels("cross_entropy", x, t, axis, ignore_index)
     log_p = log_softmax(x, axis)
@@ -177,7 +180,7 @@ class CrossEntropyLoss(Loss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(reduction, ignore_index=ignore_index, label_smoothing=label_smoothing)
-        self.register_buffer("weight", None if weight is None else as_input(weight))
+        self._keep_factors("weight", weight)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
     def forward(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:
@@ -193,12 +196,7 @@ class CrossEntropyLoss(Loss):
         )
 
     def _check_shape(self, targets: Array, shape: Shape) -> None:
-        axis = class_axis("CrossEntropyLoss", shape)
-        if targets.dtype.kind == "f" and targets.shape == shape:
-            no_nan("CrossEntropyLoss", targets)
-            check_distribution("CrossEntropyLoss", axis, targets)
-        else:
-            check_labels("CrossEntropyLoss", shape, axis, targets, self.ignore_index)
+        check_classes("CrossEntropyLoss", shape, targets, self.ignore_index)
 
 
 class NLLLoss(Loss):
@@ -215,7 +213,7 @@ class NLLLoss(Loss):
     @checked(ignore_index=_IGNORE, reduction=REDUCTION)
     def __init__(self, weight: Any = None, ignore_index: int | None = -100, reduction: Reduction = "mean") -> None:
         super().__init__(reduction, ignore_index=ignore_index)
-        self.register_buffer("weight", None if weight is None else as_input(weight))
+        self._keep_factors("weight", weight)
         self.ignore_index = ignore_index
 
     def forward(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:

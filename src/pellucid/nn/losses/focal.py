@@ -126,7 +126,7 @@ class FocalLoss(Loss):
             check("FocalLoss: alpha", alpha, _ALPHA)
             self.alpha = alpha
         else:
-            self.register_buffer("alpha", as_input(alpha))
+            self._keep_factors("alpha", alpha)
 
     def forward(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:
         """The loss of a batch."""

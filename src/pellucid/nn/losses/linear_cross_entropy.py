@@ -14,7 +14,7 @@ from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn.linear import Linear, linear
-from pellucid.nn.losses._checks import as_input, positive_weights
+from pellucid.nn.losses._checks import as_input
 from pellucid.nn.losses._classes import check_classes
 from pellucid.nn.losses._reduction import REDUCTION
 from pellucid.nn.losses.cross_entropy import cross_entropy
@@ -135,17 +135,16 @@ class LinearCrossEntropyLoss(Loss):
         if not isinstance(out_features, list | tuple) or not all(type(n) is int and n > 0 for n in out_features):
             raise ArgumentError("losses.out-features", given=repr(out_features))
         self.num_classes, self.out_features = int(num_classes), tuple(out_features)
-        factors = None if weight is None else positive_weights("LinearCrossEntropyLoss", "weight", as_input(weight))
-        if factors is not None and factors.shape != (num_classes,):
+        self._keep_factors("weight", weight)
+        if self.weight is not None and self.weight.shape != (num_classes,):
             raise ShapeError(
                 "losses.weight-shape",
                 loss="LinearCrossEntropyLoss",
                 name="weight",
-                given=factors.shape,
+                given=self.weight.shape,
                 expected=str((num_classes,)),
                 fix=None,
             )
-        self.register_buffer("weight", factors)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
         self.linear = Linear(in_features, math.prod(self.out_features, start=num_classes), bias, dtype=dtype)
 
@@ -167,7 +166,8 @@ class LinearCrossEntropyLoss(Loss):
 
     def _check_shape(self, targets: Array, shape: Shape) -> None:
         logits = (*shape[:1], self.num_classes, *self.out_features)
-        check_classes("LinearCrossEntropyLoss", logits, targets, -100 if self.ignore_index is None else self.ignore_index)
+        ignored = -100 if self.ignore_index is None else self.ignore_index
+        check_classes("LinearCrossEntropyLoss", logits, targets, ignored)
 
     def extra_repr(self) -> str:
         """The arguments."""

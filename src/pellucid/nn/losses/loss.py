@@ -8,7 +8,7 @@ from typing import Any
 
 from pellucid._typing import Array, Reduction, Shape
 from pellucid.core.tensor import to_array
-from pellucid.nn.losses._checks import no_nan, refuse_shapes
+from pellucid.nn.losses._checks import as_input, checked_weight, no_nan, refuse_shapes
 from pellucid.nn.module import Module
 
 
@@ -24,6 +24,11 @@ class Loss(Module):
         super().__init__()
         self.reduction: Any = reduction
         self._options = options
+
+    def _keep_factors(self, name: str, factors: Any, signed: bool = False) -> None:
+        """Keep factors of classes or elements, or None, as a buffer."""
+        kept = None if factors is None else checked_weight(type(self).__name__, name, as_input(factors), signed)
+        self.register_buffer(name, kept)
 
     def extra_repr(self) -> str:
         """The arguments that differ from the defaults."""

@@ -257,7 +257,7 @@ class MultiMarginLoss(Loss):
     def __init__(self, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: Reduction = "mean") -> None:
         super().__init__(reduction, p=p, margin=margin)
         self.p, self.margin = p, margin
-        self.register_buffer("weight", None if weight is None else as_input(weight))
+        self._keep_factors("weight", weight)
 
     def forward(self, input: Any, target: Any) -> Tensor:
         """The loss of a batch."""

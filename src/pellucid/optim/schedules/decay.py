@@ -239,7 +239,7 @@ class LambdaLR(LRScheduler):
 
     def _rates(self) -> list[float]:
         pairs = zip(self.base_lrs, self.lr_lambdas, strict=True)
-        return [lr * float(function(self.last_epoch)) for lr, function in pairs]
+        return [lr * factor(self._name, function, self.last_epoch) for lr, function in pairs]
 
     def state_dict(self) -> dict[str, Any]:
         """As the other schedules'; "lr_lambdas" holds the attributes of objects that can be called, and None for
@@ -273,4 +273,4 @@ class MultiplicativeLR(LambdaLR):
         if self._is_initial:
             return self._present()
         pairs = zip(self._present(), self.lr_lambdas, strict=True)
-        return [lr * float(function(self.last_epoch)) for lr, function in pairs]
+        return [lr * factor(self._name, function, self.last_epoch) for lr, function in pairs]
