@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 import pellucid as pl
-from pellucid.errors import DTypeError, PellucidError
+from pellucid.errors import ArgumentError, DTypeError, PellucidError
 
 NO_COMPLEX = "there are no complex numbers"
-NO_DEVICE = "there is one device, the CPU; others are reached through a compiled step"
 
 # Name -> a call with the value that the standard defines for it, worked out by hand; or the reason why it is not there.
 a, b = [1.0, -2.5], [3.0, 0.5]
@@ -177,15 +176,14 @@ STANDARD: dict[str, Any] = {
     "all": (lambda: pl.all([[1, 0], [1, 1]], axis=1), [False, True]),
     "any": (lambda: pl.any([[0, 0], [0, 1]], axis=1), [False, True]),
     "diff": (lambda: pl.diff([1, 4, 9], prepend=[0], n=2), [2, 2]),
-    # Inspection and devices
-    "__array_namespace_info__": NO_DEVICE,
 }
 # Methods and attributes of the array object.
 OBJECT = (
     "__abs__ __add__ __and__ __array_namespace__ __bool__ __complex__ __eq__ __float__ __floordiv__ __ge__ "
     "__getitem__ __gt__ __index__ __int__ __invert__ __le__ __lshift__ __lt__ __matmul__ __mod__ __mul__ __ne__ "
     "__neg__ __or__ __pos__ __pow__ __rshift__ __setitem__ __sub__ __truediv__ __xor__ __iadd__ __radd__ __rsub__ "
-    "__rmul__ __rtruediv__ __rpow__ __rmatmul__ __dlpack__ __dlpack_device__ dtype mT ndim shape size T "
+    "__rmul__ __rtruediv__ __rpow__ __rmatmul__ __dlpack__ __dlpack_device__ device dtype mT ndim shape size T "
+    "to_device"
 ).split()
 
 
@@ -313,7 +311,67 @@ def test_dlpack_shares_memory_both_ways() -> None:
 
 
 def test_the_namespace_of_a_tensor_is_pellucid() -> None:
-    assert pl.tensor([1.0]).__array_namespace__() is pl
+    x = pl.tensor([1.0])
+    assert x.__array_namespace__() is pl
+    assert x.__array_namespace__(api_version="2024.12") is pl
+    with pytest.raises(ArgumentError) as problem:
+        x.__array_namespace__(api_version="1999.12")
+    assert str(problem.value).splitlines()[:3] == [
+        "this version of the array-API standard is not followed",
+        "  given:    '1999.12'",
+        "  expected: 2021.12, 2022.12, 2023.12, 2024.12",
+    ]
+
+
+def test_what_can_be_expected_of_the_namespace() -> None:
+    assert pl.__array_api_version__ == "2024.12"
+    info = pl.__array_namespace_info__()
+    capabilities = info.capabilities()
+    assert capabilities["boolean indexing"]
+    assert pl.arange(4)[pl.arange(4) > 1].tolist() == [2, 3]
+    assert capabilities["data-dependent shapes"]
+    assert pl.nonzero([0, 1, 1])[0].tolist() == [1, 2]
+    most = capabilities["max dimensions"]
+    assert pl.ones((1,) * most).ndim == most
+    with pytest.raises(PellucidError):
+        pl.ones((1,) * (most + 1))
+    assert (info.default_device(), info.devices()) == ("cpu", ["cpu"])
+
+
+def test_the_dtypes_of_the_namespace() -> None:
+    info = pl.__array_namespace_info__()
+    defaults = info.default_dtypes(device="cpu")
+    assert defaults["real floating"] == pl.tensor([1.0]).dtype
+    assert defaults["integral"] == pl.tensor([1]).dtype
+    assert defaults["indexing"] == pl.argmax([1]).dtype
+    pl.set_default_dtype("float64")
+    try:
+        assert info.default_dtypes()["real floating"] == pl.float64
+    finally:
+        pl.set_default_dtype("float32")
+    assert all(dtype == getattr(pl, name) for name, dtype in info.dtypes().items())
+    assert set(info.dtypes(kind="real floating")) == {"float32", "float64"}
+    assert set(info.dtypes(kind=("bool", "unsigned integer"))) == {"bool", "uint8", "uint16", "uint32", "uint64"}
+    assert info.dtypes(kind="complex floating") == {}
+    with pytest.raises(ArgumentError):
+        info.dtypes(kind="whole")
+    with pytest.raises(ArgumentError):
+        info.default_dtypes(device="cuda")
+
+
+def test_there_is_one_device() -> None:
+    x = pl.tensor([1.0])
+    assert x.device == "cpu"
+    assert x.to_device("cpu") is x
+    with pytest.raises(ArgumentError) as problem:
+        x.to_device("cuda")
+    assert str(problem.value).splitlines()[:3] == [
+        "to_device: device is not one of its options",
+        "  given:    to_device: device = 'cuda'",
+        "  expected: one of 'cpu'",
+    ]
+    with pytest.raises(ArgumentError):
+        x.to_device("cpu", stream=1)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from pellucid.core.rng import Generator, fold, manual_seed, seed
 from pellucid.core.rng import split as split_key
 from pellucid.core.tensor import Tensor
 from pellucid.ops import *  # noqa: F403
+from pellucid.ops import array_api as _array_api
 
 if TYPE_CHECKING:
     from pellucid import data as data
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from pellucid.train.fit import fit as fit
 
 __version__ = "0.1.0.dev0"
+__array_api_version__ = _array_api.VERSION
+__array_namespace_info__ = _array_api.namespace_info
 
 float32 = _np.dtype(_np.float32)
 float64 = _np.dtype(_np.float64)

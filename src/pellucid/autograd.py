@@ -16,7 +16,7 @@ import numpy as np
 
 from pellucid.core.context import enable_grad, no_grad, quiet, state
 from pellucid.core.op import NONE
-from pellucid.core.other_names import no_attribute
+from pellucid.core.other_names import explains_calls, no_attribute
 from pellucid.core.tensor import Tensor, as_tensor, wrap
 from pellucid.core.written import WRITES, Changes, written_after
 from pellucid.errors import ArgumentTypeError, GradientError, ShapeError
@@ -143,6 +143,7 @@ def _check_output(output: Tensor, gradient: Any) -> Tensor:
     return seed
 
 
+@explains_calls
 def backward(
     output: Tensor,
     gradient: Any = None,
@@ -183,6 +184,7 @@ def backward(
         state.grad = before
 
 
+@explains_calls
 def grad(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],
@@ -263,6 +265,7 @@ def _call(function: Callable[..., Any], tensors: Sequence[Tensor]) -> Tensor:
     return result
 
 
+@explains_calls
 def vjp(
     function: Callable[..., Tensor], inputs: Any, v: Any = None, *, create_graph: bool = False
 ) -> tuple[Tensor, Any]:
@@ -283,6 +286,7 @@ def vjp(
     return y.detach() if not create_graph else y, filled[0] if single else filled
 
 
+@explains_calls
 def hvp(function: Callable[..., Tensor], inputs: Any, v: Any) -> tuple[Tensor, Any]:
     """Value of a scalar function, and the product of its Hessian with `v` (of the inputs' shapes), by two reverse
     passes."""
@@ -309,6 +313,7 @@ def hvp(function: Callable[..., Tensor], inputs: Any, v: Any) -> tuple[Tensor, A
     return y.detach(), filled[0] if single else filled
 
 
+@explains_calls
 def jacobian(function: Callable[..., Tensor], inputs: Any, *, create_graph: bool = False) -> Any:
     """All derivatives of a function's outputs: for each input a Tensor of shape (*output.shape, *input.shape)."""
     tensors, single = _as_inputs(inputs, create_graph)
@@ -336,6 +341,7 @@ def jacobian(function: Callable[..., Tensor], inputs: Any, *, create_graph: bool
     return results[0] if single else tuple(results)
 
 
+@explains_calls
 def hessian(function: Callable[..., Tensor], x: Any) -> Tensor:
     """All second derivatives of a scalar function of one tensor, shape (*x.shape, *x.shape)."""
     leaf = wrap(as_tensor(x).data).requires_grad_()
@@ -361,6 +367,7 @@ def _stacked(rows: Sequence[Tensor], x: Tensor) -> Tensor:
     return stack(rows) if rows else wrap(np.zeros((0, *x.shape), x.dtype))
 
 
+@explains_calls
 def per_sample_gradients(loss: Callable[..., Tensor], parameters: Sequence[Tensor], *batch: Any) -> list[Tensor]:
     """The gradient of the loss of each sample alone: for each parameter a Tensor of shape (samples, *parameter.shape).
 
@@ -392,4 +399,4 @@ def _backward_method(
 
 
 _backward_method.__doc__ = backward.__doc__
-Tensor.backward = _backward_method  # type: ignore[method-assign]
+Tensor.backward = explains_calls(_backward_method, "backward")  # type: ignore[method-assign]

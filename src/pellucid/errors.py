@@ -147,7 +147,24 @@ class ModelError(PellucidError, ValueError):
 
 
 class NonFiniteError(PellucidError, ArithmeticError):
-    """A loss that became NaN or infinite."""
+    """A loss that became NaN or infinite.
+
+    What `fit` raises at a batch can be replayed, with the model in training mode:
+    `model.load_state_dict(error.state["model"])`,
+    `pellucid.core.rng.default_generator.set_state(error.state["random_state"])`, then `x, y = error.batch` and
+    `loss(model(x), y)`.
+
+    Attributes
+        batch : (x, y), the Tensors of the batch at fault; None where an update broke a weight though the loss was
+            finite
+        state : "model": parameters and buffers by name, as they were before the step; "random_state": the state of the
+            default generator then; None where there is no batch
+        sample_weight : the weights of the batch's rows, or None
+    """
+
+    batch: tuple[Any, Any] | None = None
+    state: dict[str, Any] | None = None
+    sample_weight: Any = None
 
 
 class FileFormatError(PellucidError, ValueError):

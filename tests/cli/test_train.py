@@ -76,7 +76,7 @@ def test_run_toml_says_what_was_in_force(capsys: pytest.CaptureFixture[str]) -> 
 def test_metrics_have_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     call(capsys, "train", "digits", *QUICK)
     lines = [json.loads(line) for line in Path("runs/digits/metrics.jsonl").read_text("utf-8").splitlines()]
-    assert [line["epoch"] for line in lines] == [0, 1, 2]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "lr"} <= set(lines[0])
     # One-cycle begins at a 25th of the rate.
     assert lines[0]["lr"] == pytest.approx(0.007 / 25)
@@ -142,7 +142,8 @@ def test_patience_stops_and_keeps_the_best_weights(capsys: pytest.CaptureFixture
     assert results["stopped_by"] == "early_stopping"
     assert results["restored_epoch"] == results["best_epoch"] < results["epochs"] < 300
     lines = [json.loads(line) for line in Path("runs/digits/metrics.jsonl").read_text("utf-8").splitlines()]
-    assert results["val_loss"] == min(line["val_loss"] for line in lines)
+    best = min(lines, key=lambda line: line["val_loss"])
+    assert (results["val_loss"], results["best_epoch"]) == (best["val_loss"], best["epoch"])
     assert done.code == 0
 
 

@@ -96,6 +96,16 @@ def test_the_loss_of_probabilities_is_the_same_with_and_without_a_history() -> N
     assert y.reshape(-1).tolist() == pytest.approx(expected)
 
 
+def test_probabilities_are_exact_however_sigmoid_was_moved() -> None:
+    # -log sigmoid(-900) = 900 and its slope is -1, where sigmoid itself is 0.
+    for move in (lambda p: p.T, lambda p: p[0, 1:], lambda p: p[np.array([0])], lambda p: p[:, None].squeeze(1)):
+        z = leaf([[-900.0, -900.0]])
+        p = move(pl.sigmoid(z))
+        y = binary_cross_entropy(p, np.ones(p.shape), reduction="sum")
+        assert y.item() == pytest.approx(900.0 * p.size)
+        assert grad(y, z).sum().item() == -p.size
+
+
 def test_probabilities_that_were_changed_are_taken_as_they_are() -> None:
     for tracked in (False, True):
         p = pl.sigmoid(pl.Tensor([0.0, 0.0], requires_grad=tracked))

@@ -292,6 +292,21 @@ def test_activations_that_the_loss_applies_itself_are_refused() -> None:
     assert once.item() == pytest.approx(twice.item(), rel=1e-14)
 
 
+def test_activations_are_found_through_movements_and_without_a_history() -> None:
+    z = pellucid.Tensor(X, requires_grad=True)
+    p = pellucid.softmax(z)
+    for moved in (p.reshape(X.shape), p.T.T, p[:], p[:, None].squeeze(1)):
+        with pytest.raises(ModelError, match="cross_entropy takes logits, but its input is the output of softmax"):
+            cross_entropy(moved, LABELS)
+        with pytest.raises(ModelError, match="nll_loss takes log-probabilities, but its input is the output of softm"):
+            nll_loss(moved, LABELS)
+    with pellucid.no_grad():
+        with pytest.raises(ModelError, match="cross_entropy takes logits, but its input is the output of softmax"):
+            cross_entropy(pellucid.softmax(z), LABELS)
+        with pytest.raises(ModelError, match="takes logits, but its input is the output of sigmoid"):
+            binary_cross_entropy_with_logits(pellucid.sigmoid(z), X)
+
+
 def test_sigmoid_before_cross_entropy_is_reported() -> None:
     with pytest.warns(PellucidWarning, match="takes logits, but its input is the output of sigmoid"):
         cross_entropy(pellucid.sigmoid(pellucid.Tensor(X, requires_grad=True)), LABELS)

@@ -101,7 +101,7 @@ def test_clipping_after_the_step() -> None:
         with pytest.raises(GradientError) as error:
             act()
         assert str(error.value).splitlines()[1:3] == [
-            "  given:    1 parameters, and no backward() that reached them since the step",
+            "  given:    1 parameter(s), and no backward() that reached them since the step",
             "  expected: backward(), then clipping, then step()",
         ]
     assert error.value.what == (

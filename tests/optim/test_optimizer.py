@@ -32,7 +32,7 @@ class Model:
         (leaf(2), "Tensor(2,) float32", "  fix:      Adam([tensor])"),
         (Model(), "Model", "  fix:      Adam(model.parameters())"),
         ("weights", "'weights'", None),
-        ({"params": []}, "{'params': []}", None),
+        ({"params": []}, "dict('params')", None),
         (3, "3", None),
         (None, "None", None),
     ],

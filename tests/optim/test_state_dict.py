@@ -94,6 +94,11 @@ def test_states_that_do_not_fit() -> None:
     )
     assert refused(sgd, saved) == (
         "SGD: this is the state of another optimizer\n"
+        "  given:    amsgrad, betas, decoupled_weight_decay, eps\n"
+        "  expected: lr, momentum, dampening, weight_decay, nesterov, maximize"
+    )
+    assert refused(sgd, {**saved, "param_groups": sgd.state_dict()["param_groups"]}) == (
+        "SGD: this is the state of another optimizer\n"
         "  given:    exp_avg, exp_avg_sq, step\n"
         "  expected: momentum_buffer"
     )

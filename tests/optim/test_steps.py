@@ -22,7 +22,7 @@ def test_a_step_before_backward() -> None:
         optim.SGD([leaf(2), leaf(3)]).step()
     assert words(error) == (
         "SGD: no parameter has a gradient\n"
-        "  given:    2 parameters, none of them with .grad\n"
+        "  given:    2 parameter(s), none of them with .grad\n"
         "  expected: loss.backward() before, for a loss that depends on these parameters"
     )
 
@@ -32,7 +32,7 @@ def test_parameters_that_ask_for_no_gradient() -> None:
         optim.SGD([pl.ones((2,))]).step()
     assert words(error) == (
         "SGD: no parameter asks for a gradient\n"
-        "  given:    1 parameters, all of them with requires_grad=False\n"
+        "  given:    1 parameter(s), all of them with requires_grad=False\n"
         "  expected: at least one parameter to train\n"
         "  fix:      parameter.requires_grad_()"
     )
@@ -47,7 +47,7 @@ def test_two_steps_on_the_same_gradients() -> None:
         optimizer.step()
     assert words(error) == (
         "SGD: the gradients were already used by a step\n"
-        "  given:    1 parameters, and no backward() that reached them since\n"
+        "  given:    1 parameter(s), and no backward() that reached them since\n"
         "  expected: one loss.backward() before every step()"
     )
     assert w.tolist() == [0.5, 0.5]

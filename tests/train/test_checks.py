@@ -73,6 +73,155 @@ def test_an_activation_that_the_loss_applies_itself_is_refused(last: nn.Module, 
         fitted(network(2, 8, outputs, last=last), (data.x, y), loss=loss)
 
 
+class Ends(nn.Module):
+    """A network with a function at its end."""
+
+    def __init__(self, outputs: int, end: Any) -> None:
+        super().__init__()
+        self.layer, self.end = nn.Linear(2, outputs), end
+
+    def forward(self, x: pl.Tensor) -> pl.Tensor:
+        return self.end(self.layer(x))
+
+
+def in_place(z: pl.Tensor) -> pl.Tensor:
+    y = pl.zeros(z.shape)
+    y[:] = pl.softmax(z)
+    return y
+
+
+@pytest.mark.parametrize(
+    "end",
+    [lambda z: pl.softmax(z).reshape(-1, 2), lambda z: pl.softmax(z.T, axis=0).T, in_place],
+    ids=["reshape", "transpose", "in place"],
+)
+def test_softmax_before_cross_entropy_is_found_behind_movements(end: Any) -> None:
+    with pytest.raises(ModelError, match="cross_entropy takes logits, but its input is the output of softmax"):
+        fitted(Ends(2, end), pl.data.two_moons(40))
+
+
+def test_softmax_is_found_in_the_graph_of_a_network_from_a_file(tmp_path: Any) -> None:
+    data = pl.data.two_moons(40)
+    pl.save(network(2, 8, 2, last=nn.Softmax(axis=1)), tmp_path / "net.safetensors", example=data.x[:2])
+    loaded = pl.load(tmp_path / "net.safetensors")
+    with pytest.raises(ModelError) as caught:
+        fitted(loaded, data)
+    assert str(caught.value).split("\n")[:2] == [
+        "cross_entropy takes logits, but its input is the output of softmax",
+        "  given:    softmax output (8, 2)",
+    ]
+
+
+@pytest.mark.parametrize("last", [None, nn.ReLU(), nn.LogSoftmax(axis=1)], ids=["logits", "relu", "log softmax"])
+def test_a_layer_that_is_only_called_softmax_is_none(last: nn.Module | None) -> None:
+    model = Ends(2, lambda z: z)
+    model.softmax = last or nn.Identity()
+    model.end = lambda z: model.softmax(z) / 2.0
+    assert keys(model, pl.data.two_moons(40)) == []
+
+
+def by_hand(z: pl.Tensor) -> pl.Tensor:
+    e = pl.exp(z)
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def test_softmax_written_by_hand_is_reported() -> None:
+    found = examine(Ends(2, by_hand), pl.data.two_moons(40), loss="cross_entropy")
+    assert [f.severity for f in found] == ["warning"]
+    assert str(found[0]).split("\n")[:3] == [
+        "CrossEntropyLoss takes logits, and the outputs are already probabilities",
+        "  given:    outputs of shape (8, 2) in [0, 1] that sum to 1 in every row",
+        "  expected: what comes before the softmax; the loss applies it itself",
+    ]
+    pl.set_language("zh")
+    try:
+        assert found[0].what == "CrossEntropyLoss 需要 logits，而输出已经是概率"
+    finally:
+        pl.set_language(None)
+
+
+def test_ordinary_networks_are_left_alone() -> None:
+    data = pl.data.two_moons(40)
+    for seed in range(20):
+        pl.manual_seed(seed)
+        last = (nn.Identity(), nn.ReLU(), nn.Tanh(), nn.BatchNorm1d(3))[seed % 4]
+        model = nn.Sequential(nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 3), last)
+        assert keys(model, data) == []
+
+
+def test_softmax_over_one_output_cannot_learn_and_the_fixes_can() -> None:
+    x = pl.data.two_moons(60).x
+    y = pl.data.two_moons(60).y[:, None].astype(np.float32)
+    for loss, fix, last in (
+        ("bce", "leave out Softmax at the end of the network, and use BCEWithLogitsLoss", None),
+        ("mse", "Sigmoid instead of Softmax at the end of the network", nn.Sigmoid()),
+    ):
+        with pytest.raises(ModelError) as caught:
+            fitted(network(2, 8, 1, last=nn.Softmax(axis=1)), (x, y), loss=loss)
+        name = {"bce": "BCELoss", "mse": "MSELoss"}[loss]
+        assert str(caught.value).split("\n")[:4] == [
+            "softmax over one output is always 1: the network cannot learn",
+            f"  given:    outputs of shape (8, 1), all of them 1; every gradient of {name} is exactly 0",
+            "  expected: sigmoid for one output; softmax for one output a class",
+            f"  fix:      {fix}",
+        ]
+        model = network(2, 8, 1, last=last)
+        instead = {"bce": "bce_with_logits", "mse": "mse"}[loss]
+        history = pl.fit(model, (x, y), loss=instead, optimizer=optim.Adam(model.parameters()), epochs=20, verbose=0)
+        assert history.loss[-1] < 0.95 * history.loss[0]
+
+
+def test_a_network_that_gets_no_gradient_is_refused() -> None:
+    model = network(2, 8, 1, last=nn.ReLU())
+    model[2].bias.assign(pl.tensor([-50.0]))
+    x = np.random.default_rng(0).normal(size=(100, 2))
+    y = np.ones((100, 1), np.float32) + x[:, :1]
+    with pytest.raises(ModelError, match="every gradient is exactly 0: the network cannot learn") as caught:
+        fitted(model, (x, y), loss="mse")
+    assert "4 parameters, outputs of shape (8, 1), MSELoss not 0" in str(caught.value)
+    pl.set_language("zh")
+    try:
+        assert caught.value.what == "梯度全部恰好为 0：网络无法学习"
+    finally:
+        pl.set_language(None)
+
+
+def test_gradients_of_zero_that_mean_nothing() -> None:
+    x = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
+    # The first rows alone are dead.
+    x[:8] = -5.0
+    model = nn.Sequential(nn.Linear(2, 1), nn.ReLU())
+    model.load_state_dict({"0.weight": [[1.0, 1.0]], "0.bias": [0.0]})
+    assert keys(model, (x, x[:, :1] + 1.0), "mse", dependence=False) == []
+
+    # A loss that takes no single row is not asked further.
+    def pairs(y_pred: pl.Tensor, y: pl.Tensor) -> pl.Tensor:
+        if len(y) < 2:
+            raise ValueError("pairs of rows")
+        return (y_pred[1:] - y_pred[:-1] - y[1:] + y[:-1]).abs().mean()
+
+    dead = nn.Sequential(nn.Linear(2, 1), nn.ReLU())
+    dead.load_state_dict({"0.weight": [[1.0, 1.0]], "0.bias": [-99.0]})
+    assert keys(dead, (x, x[:, :1] + 1.0), pairs, dependence=False) == []
+    # A perfect fit, and a hinge loss that all rows satisfy.
+    line = nn.Linear(2, 1)
+    line.load_state_dict({"weight": [[1.0, 0.0]], "bias": [0.0]})
+    assert keys(line, (x, x[:, :1]), "mse", dependence=False) == []
+    signs = np.where(x[:, :1] > 0, 1, -1).astype(np.float32)
+    far = signs * 5.0
+
+    def hinge(y_pred: pl.Tensor, y: pl.Tensor) -> pl.Tensor:
+        return pl.maximum(1.0 - y_pred * y, 0.0).mean()
+
+    assert keys(line, (np.concatenate([far, far], 1), signs), hinge, dependence=False) == []
+    # Weights of zero under labels in balance: the gradients of the rows cancel, but each row has one.
+    zero = nn.Linear(2, 1)
+    zero.load_state_dict({"weight": [[0.0, 0.0]], "bias": [0.0]})
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+    xor = np.array([[0], [1], [1], [0]], np.float32)
+    assert "error train.no-gradient" not in keys(zero, (corners, xor), "bce_with_logits", dependence=False)
+
+
 def test_logits_under_nll_are_refused() -> None:
     data = pl.data.two_moons(40)
     with pytest.raises(ModelError, match="log-probabilities"):

@@ -609,11 +609,18 @@ def test_the_threshold_follows_the_network() -> None:
     assert pl.evaluate(probabilities, (x, y), metrics=["accuracy"])["accuracy"] == 3 / 4
 
 
+@pytest.mark.parametrize("rows", [40, 1500])
+def test_evaluate_refuses_softmax_before_cross_entropy(rows: int) -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Softmax(axis=1))
+    with pytest.raises(pl.errors.ModelError, match="cross_entropy takes logits, but its input is the output of soft"):
+        pl.evaluate(model, pl.data.two_moons(rows), loss="cross_entropy")
+
+
 def test_the_json_logger_writes_a_line_an_epoch(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "metrics.jsonl"
     history = fit_with(network(), pl.data.two_moons(40), callbacks=[JSONLogger(path)], metrics="accuracy")
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    assert [line["epoch"] for line in lines] == [0, 1, 2]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert [line["loss"] for line in lines] == history.loss
     assert [line["accuracy"] for line in lines] == history.accuracy
 

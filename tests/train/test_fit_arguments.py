@@ -15,10 +15,11 @@ from pellucid.errors import (
     DataError,
     DTypeError,
     FileAccessError,
+    LabelError,
     ModelError,
     ShapeError,
 )
-from pellucid.train import JSONLogger, ModelCheckpoint
+from pellucid.train import EarlyStopping, JSONLogger, ModelCheckpoint
 
 MOONS = pl.data.two_moons(60)
 
@@ -238,6 +239,16 @@ def test_x_with_one_axis(model: nn.Module, x: Any, fix: str) -> None:
         fitted(model, (x, np.arange(len(x)) % 2))
 
 
+def test_validation_targets_are_looked_at_before_the_first_epoch() -> None:
+    model = network()
+    before = model[0].weight.numpy().copy()
+    for y, error in ((np.full(60, 2), LabelError), (MOONS.y[:, None], ShapeError)):
+        with pytest.raises(error) as caught:
+            fitted(model, validation=(MOONS.x, y))
+        assert str(caught.value).endswith(", the validation data")
+    assert_array_equal(model[0].weight.numpy(), before)
+
+
 def test_a_network_may_take_one_axis() -> None:
     assert pl.predict(nn.Embedding(5, 2), [0, 4, 2]).shape == (3, 2)
 
@@ -260,6 +271,14 @@ def test_a_loss_that_is_no_tensor(value: Any) -> None:
         pl.evaluate(network(), MOONS, loss=lambda p, t: value)
     with pytest.raises(ModelError, match="the loss is not a single number"):
         fitted(loss=lambda p, t: value, checks=False)
+
+
+@pytest.mark.parametrize("monitor", [3, None, ["loss"]])
+def test_what_is_monitored_has_a_name(monitor: Any) -> None:
+    with pytest.raises(ArgumentTypeError, match="EarlyStopping: monitor has the wrong type"):
+        EarlyStopping(monitor)
+    with pytest.raises(ArgumentTypeError, match="ModelCheckpoint: monitor has the wrong type"):
+        ModelCheckpoint("m", monitor)
 
 
 def test_files_are_refused_before_the_first_step(tmp_path: Path) -> None:

@@ -54,6 +54,50 @@ def test_an_overflow_is_named_by_operation_layer_row_and_range() -> None:
     ]
 
 
+def test_the_batch_at_fault_can_be_replayed() -> None:
+    pl.manual_seed(3)
+    layers = (nn.Linear(1, 4), nn.Dropout(0.5), nn.BatchNorm1d(4), nn.Linear(4, 1), Exponential())
+    model = nn.Sequential(*layers)
+    x, y = rows()
+    x[17] = 0.5
+    losses: list[float] = []
+
+    def loss(y_pred: pl.Tensor, target: pl.Tensor) -> pl.Tensor:
+        # Overflows from the 7th batch on, by a number that dropout and running statistics have a part in.
+        value = nn.functional.mse_loss(y_pred, target)
+        losses.append(float(value.detach().numpy()))
+        return value if len(losses) < 7 else value * math.inf
+
+    weights_seen: list[dict[str, np.ndarray]] = []
+    keep = pl.train.LambdaCallback(
+        on_batch_end=lambda run: weights_seen.append({k: v.numpy().copy() for k, v in run.model.state_dict().items()})
+    )
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
+    error = failing(model, (x, y), loss=loss, optimizer=optimizer, callbacks=[keep])
+    assert error.batch is not None
+    assert error.state is not None
+    assert error.sample_weight is None
+    # The second batch of the second epoch, as the network was after the sixth.
+    assert_array_equal(error.batch[0].numpy(), x[8:16])
+    for name, value in weights_seen[-1].items():
+        assert_array_equal(error.state["model"][name], value)
+    failed = losses[6]
+    model.load_state_dict(error.state["model"])
+    pl.core.rng.default_generator.set_state(error.state["random_state"])
+    model.train()
+    batch, target = error.batch
+    again = loss(model(batch), target)
+    assert losses[-1] == failed
+    assert again.item() == math.inf
+
+
+def test_an_update_that_breaks_a_weight_has_no_batch() -> None:
+    model = nn.Linear(1, 1)
+    error = failing(model, rows(), optimizer=optim.SGD(model.parameters(), lr=1e39), batch_size=None)
+    assert error.key == "train.non-finite-update"
+    assert (error.batch, error.state) == (None, None)
+
+
 def test_the_rows_are_those_of_the_data_also_when_shuffled() -> None:
     model = identity(nn.Sequential(nn.Linear(1, 1), Exponential()))
     assert "row 17 of the data" in str(failing(model, rows(), shuffle=True, seed=4))

@@ -207,15 +207,16 @@ def checked(**constraints: Constraint) -> Callable[[F], F]:
         unknown = set(constraints) - set(signature.parameters)
         if unknown:
             raise TypeError(f"{function.__qualname__} has no parameters {unknown}")
-        # "Linear.__init__" is called as "Linear(...)".
-        label = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+        name_of_function, builds = called(function), function.__name__ == "__init__"
 
         @wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
+            # A constructor that several classes share is called by the name of the class that is built.
+            label = type(args[0]).__name__ if builds and args else name_of_function
             try:
                 bound = signature.bind(*args, **kwargs)
-            except TypeError as problem:
-                raise bad_call(label, signature, kwargs, str(problem)) from None
+            except TypeError:
+                raise bad_call(label, signature, args, kwargs) from None
             for name, value in bound.arguments.items():
                 constraint = constraints.get(name)
                 if constraint is not None:
@@ -226,6 +227,11 @@ def checked(**constraints: Constraint) -> Callable[[F], F]:
         return wrapper  # type: ignore[return-value]
 
     return decorate
+
+
+def called(function: Callable[..., Any]) -> str:
+    """What users write to call it: `Linear.__init__` is called as "Linear(...)"."""
+    return function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
 
 
 # What PyTorch calls arguments that go by NumPy's names here.
@@ -249,13 +255,34 @@ def unknown_argument(function: str, name: str, options: list[str]) -> ArgumentTy
     )
 
 
-def bad_call(label: str, signature: inspect.Signature, kwargs: dict[str, Any], problem: str) -> ArgumentTypeError:
+def bad_call(label: str, signature: inspect.Signature, args: Any, kwargs: dict[str, Any]) -> ArgumentTypeError:
     """The error for arguments that do not fit a signature."""
     plain = [p.replace(annotation=p.empty) for n, p in signature.parameters.items() if n != "self"]
     names = [p.name for p in plain if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    if not any(p.kind is p.VAR_KEYWORD for p in plain):
+    if names and not any(p.kind is p.VAR_KEYWORD for p in plain):
         for name in kwargs:
             if name not in names:
                 return unknown_argument(label, name, names)
     words = f"{label}{signature.replace(parameters=plain, return_annotation=signature.empty)}"
+    problem = _misfit(signature, args, kwargs)
     return ArgumentTypeError("core.bad-call", function=label, problem=problem, signature=words)
+
+
+def _misfit(signature: inspect.Signature, args: Any, kwargs: dict[str, Any]) -> str:
+    """Why a call with known names does not fit: too many values, one given twice or by a name it has not, or none."""
+    parameters = signature.parameters.values()
+    places = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    own = places[:1] == ["self"]
+    if len(args) > len(places) and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return text("core.too-many-arguments", given=len(args) - own, most=len(places) - own)
+    if kwargs and places[own:] == [] and not any(p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD) for p in parameters):
+        return text("core.argument-unknown", names=", ".join(kwargs))
+    nameless = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.name in kwargs]
+    if nameless:
+        return text("core.argument-by-name", names=", ".join(nameless))
+    twice = [name for name in places[: len(args)] if name in kwargs]
+    if twice:
+        return text("core.argument-twice", names=", ".join(twice))
+    free = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.default is p.empty]
+    missing = [p.name for p in free if p.name not in kwargs and p.name not in places[: len(args)]]
+    return text("core.argument-missing", names=", ".join(missing))

@@ -65,6 +65,7 @@ class Operators:
 
         T: Tensor
         mT: Tensor
+        device: str
 
         # Methods named as the functions of pellucid: x.sum(axis) is sum(x, axis).
         def __getattr__(self, name: str) -> Callable[..., Any]: ...

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
-from pellucid.core.check import bad_call, closest
+from pellucid.core.check import bad_call, called, closest
 from pellucid.errors import NoAttributeError, PellucidError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -91,8 +91,7 @@ OF_THE_PACKAGE = {
     "long": "pellucid.int64",
     "inference_mode": "pellucid.no_grad",
     "set_grad_enabled": "pellucid.no_grad",
-    "nn_functional": "pellucid.nn.functional",
-    "utils": "pellucid.data.DataLoader",
+    "utils": "pellucid.data",
 }
 """What to write instead of a function of the namespace `torch`."""
 
@@ -126,29 +125,49 @@ def no_attribute(
     return NoAttributeError("core.attribute", module=owner, name=name, suggestion=suggestion)
 
 
-def call_error(function: Callable[..., Any], args: Any, kwargs: Any) -> PellucidError | None:
+class Elsewhere:
+    """A class attribute that is not there: asked for, it says what it is called here. Unlike a `__getattr__` it leaves
+    the reading of all other attributes as fast as it is."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, owner: Any, cls: type) -> Any:
+        raise no_attribute(cls.__name__, self.name, (), OF_TENSORS)
+
+
+def call_error(
+    label: str, function: Callable[..., Any], args: Any, kwargs: Any, method: bool = False
+) -> PellucidError | None:
     """The error for arguments that `function` does not take, in words; None if it takes them, so that what went wrong
     lies deeper."""
     signature = inspect.signature(function)
+    if method:  # what stands before the point is not counted among the arguments
+        first, *others = signature.parameters.values()
+        signature = signature.replace(parameters=[first.replace(name="self"), *others])
     try:
         signature.bind(*args, **kwargs)
-    except TypeError as mismatch:
-        return bad_call(function.__name__.rstrip("_"), signature, kwargs, str(mismatch))
+    except TypeError:
+        return bad_call(label, signature, args, kwargs)
     return None
 
 
-def explains_calls(function: F) -> F:
-    """`function` for users: a call that does not fit its signature is refused in words. Functions that see to that
-    themselves are returned as they are."""
+def explains_calls(function: F, name: str | None = None, method: bool = False) -> F:
+    """`function` for users, who call it `name`, as a method or as it is: a call that does not fit its signature is
+    refused in words. Functions that see to that themselves are returned as they are."""
     if not inspect.isfunction(function) or hasattr(function, "constraints") or hasattr(function, "composite"):
         return function
+    label = name or called(function)
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except TypeError as problem:
-            if isinstance(problem, PellucidError) or (clear := call_error(function, args, kwargs)) is None:
+            if isinstance(problem, PellucidError):
+                raise
+            clear = call_error(label, function, args, kwargs, method)
+            if clear is None:
                 raise
             raise clear from None
 

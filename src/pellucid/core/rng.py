@@ -15,18 +15,21 @@ import numpy as np
 from pellucid._typing import Array
 from pellucid.core.check import Integer, check, shown
 from pellucid.core.context import state
+from pellucid.core.other_names import explains_calls
 from pellucid.core.tensor import Tensor, to_array, wrap
 from pellucid.errors import ArgumentTypeError, ShapeError
 
 _SEED = Integer(0, 2**64 - 1)
 
 
+@explains_calls
 def seed(number: int) -> Tensor:
     """The key of a seed: uint64 (2,)."""
     check("seed", number, _SEED)
     return wrap(np.array([number, 0], np.uint64))
 
 
+@explains_calls
 def fold(key: Tensor, number: int) -> Tensor:
     """A new key from a key and a number (a layer, an epoch, a worker): distinct numbers give independent streams."""
     check("number", number, _SEED)
@@ -46,6 +49,7 @@ def check_key(key: Any) -> None:
         raise ArgumentTypeError("core.key", given=shown(key))
 
 
+@explains_calls
 def split(key: Tensor, num: int = 2) -> list[Tensor]:
     """`num` new keys from one."""
     check("num", num, Integer(1))
@@ -108,6 +112,7 @@ default_generator = Generator(0)
 """What every draw without a key of its own uses."""
 
 
+@explains_calls
 def manual_seed(seed: int) -> Generator:
     """Seed the default generator: initial weights, dropout and every draw after this repeat exactly."""
     return default_generator.manual_seed(seed)

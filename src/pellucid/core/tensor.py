@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,8 @@ from pellucid.core.convert import array_of, as_dtype
 from pellucid.core.failure import FAILURES, explained
 from pellucid.core.op import NONE, REGISTRY, Op
 from pellucid.core.operators import Operators
-from pellucid.core.other_names import OF_TENSORS, no_attribute
-from pellucid.core.written import changed_now, clock, note_write, owner
+from pellucid.core.other_names import explains_calls
+from pellucid.core.written import changed_now, clock, note_write
 from pellucid.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -68,6 +67,7 @@ class Tensor(Operators):
     # NumPy leaves operators between an array and a Tensor to the Tensor.
     __array_priority__ = 1000
 
+    @explains_calls
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
         self.data = to_array(data, dtype)
         if requires_grad:
@@ -100,6 +100,7 @@ class Tensor(Operators):
         """Whether it was given rather than computed: only leaves receive `.grad` without being asked."""
         return self._source is None
 
+    @explains_calls
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for (or no longer ask for) a gradient in `.grad`; returns self.
 
@@ -114,11 +115,13 @@ class Tensor(Operators):
         self.requires_grad = requires_grad
         return self
 
+    @explains_calls
     def retain_grad(self) -> Tensor:
         """Ask `backward` to fill `.grad` of this computed tensor too; returns self."""
         self._retains_grad = True
         return self
 
+    @explains_calls
     def detach(self) -> Tensor:
         """The same data without history: no gradient flows through the result."""
         new = wrap(self.data)
@@ -126,6 +129,7 @@ class Tensor(Operators):
             state.recorder.alias(new, self, detached=True)
         return new
 
+    @explains_calls
     def numpy(self) -> Array:
         """The values as a read-only NumPy view: no copy; copy it to write. History is left behind."""
         self._read()
@@ -133,6 +137,7 @@ class Tensor(Operators):
         view.flags.writeable = False
         return view
 
+    @explains_calls
     def item(self) -> Any:
         """The only element as a Python number.
 
@@ -144,6 +149,7 @@ class Tensor(Operators):
             raise ShapeError("core.one-element", shape=self.shape)
         return self.data.item()
 
+    @explains_calls
     def tolist(self) -> Any:
         """The values as nested Python lists."""
         self._read()
@@ -170,60 +176,15 @@ class Tensor(Operators):
         self._changed = changed_now()
         return self
 
-    def _become(self, new: Tensor, before: Tensor) -> None:
-        """Take over the values and the history of `new`, which was computed from `before = _before_change()`: an
-        in-place change."""
-        if state.recorder is not None:
-            state.recorder.change(self, new)
-        self.data = new.data
-        self._changed = changed_now()
-        self._scope = None
-        if not state.grad:
-            return  # a leaf stays one; a computed tensor keeps its history, and backward through it will refuse
-        if before._source is not None:
-            _relink(new, self, before)
-        self._made = self._changed
-        self.requires_grad, self._source, self._cut = new.requires_grad, new._source, new._cut
-
-    def _before_change(self) -> Tensor:
-        """What an in-place change computes from: this tensor as it was. Refused for a leaf that asks for a gradient."""
-        if state.grad and self.requires_grad and self._source is None:
-            raise GradientError("core.in-place-leaf", name=self.name or "tensor", shape=self.shape)
-        before = wrap(self.data)
-        before.requires_grad, before._source, before._made = self.requires_grad, self._source, self._made
-        before._changed, before._cut = self._changed, self._cut
-        if state.recorder is not None:
-            state.recorder.alias(before, self, detached=False)
-        return before
-
-    def _write(self, place: Any, values: Array) -> None:
-        """Set elements in the array itself: whatever looks at the same memory changes too, as in NumPy."""
-        if not self.data.flags.writeable:
-            self.data = self.data.copy()
-        self.data[place] = values
-        self._note_write()
-
     def _note_write(self) -> None:
         """The array itself was written to: whatever looks at the same memory has changed too."""
         self._changed = changed_now()
         note_write(self.data, self._changed)
 
-    def _is_view(self) -> bool:
-        """Whether another tensor may look at the same memory: a change of this one alone would leave that one
-        behind."""
-        if self._source is not None:
-            mine = owner(self.data)
-            return any(isinstance(x, Tensor) and owner(x.data) is mine for x in self._source[1])
-        # Two references to the owner are the view's own and the argument's; more belong to somebody else.
-        return self.data.base is not None and getrefcount(owner(self.data)) > 2
-
     def _read(self) -> None:
         """Python is about to see the values: a recorder must know, since the graph cannot follow."""
         if state.recorder is not None:
             state.recorder.value_read(self)
-
-    def __getattr__(self, name: str) -> Any:
-        raise no_attribute(type(self).__name__, name, dir(type(self)), OF_TENSORS)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         self._read()
@@ -317,20 +278,6 @@ def wrap(array: Array) -> Tensor:
     if state.recorder is not None:
         state.recorder.created(tensor)
     return tensor
-
-
-def _relink(new: Tensor, changed: Tensor, before: Tensor) -> None:
-    """In the history of `new`, what used the changed tensor used it as it was before: `y[0] += v` reads y first."""
-    seen: set[int] = set()
-    waiting = [new]
-    while waiting:
-        inputs = waiting.pop()._source[1]  # type: ignore[index]
-        for i, x in enumerate(inputs):
-            if x is changed:
-                inputs[i] = before
-            elif isinstance(x, Tensor) and x._source is not None and x._made > before._made and id(x) not in seen:
-                seen.add(id(x))
-                waiting.append(x)
 
 
 def to_array(data: Any, dtype: Any = None) -> Array:

@@ -50,7 +50,8 @@ class Parameter(Tensor):
         dtype : float32 or float64; None as for a Tensor.
     """
 
-    data = _Values()  # type: ignore[assignment]
+    if not TYPE_CHECKING:
+        data = _Values()
 
     def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None) -> None:
         super().__init__(data, dtype, requires_grad)
@@ -229,7 +230,7 @@ class Parts:
                     value.name = joined(path, name)
 
     def _warn_of_hidden_parts(self) -> None:
-        for name, value in vars(self).items():
+        for name, value in list(vars(self).items()):
             if type(value) in _HIDE_PARTS and not name.startswith("_") and name not in self._kinds:
                 self._warn_if_hidden(name, value)
 

@@ -76,6 +76,10 @@ class _Dropout(Module):
 
     p: float
 
+    @checked(p=_P, inplace=Flag())
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        self.p = float(p)
+
     def _features_after(self, given: int | None) -> int | None:
         return given
 
@@ -96,10 +100,6 @@ class Dropout(_Dropout):
         Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, JMLR 15 (2014).
     """
 
-    @checked(p=_P, inplace=Flag())
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        self.p = float(p)
-
     def forward(self, x: Any) -> Tensor:
         return dropout(x, self.p, self.training)
 
@@ -117,10 +117,6 @@ class AlphaDropout(_Dropout):
     Source
         Klambauer et al., Self-normalizing neural networks, NIPS 2017, section 2, "New dropout technique".
     """
-
-    @checked(p=_P, inplace=Flag())
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        self.p = float(p)
 
     def forward(self, x: Any) -> Tensor:
         return alpha_dropout(x, self.p, self.training)

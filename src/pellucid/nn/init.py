@@ -40,7 +40,7 @@ def _initializer(**constraints: Constraint) -> Callable[[F], F]:
         @wraps(function)
         def fill(*args: Any, **kwargs: Any) -> Any:
             tensor = args[0] if args else kwargs.get("tensor")
-            if tensor is not None and not isinstance(tensor, Tensor):
+            if not isinstance(tensor, Tensor) and (args or "tensor" in kwargs):
                 layer = isinstance(getattr(tensor, "weight", None), Tensor)
                 suggestion = f"{function.__name__}(layer.weight)" if layer else None
                 raise ArgumentTypeError(

@@ -389,4 +389,4 @@ __all__ = [
 ]
 
 # What users call says in words which arguments it takes; inside the package the functions are called as they are.
-globals().update({name: explains_calls(globals()[name]) for name in __all__})
+globals().update({name: explains_calls(globals()[name], name) for name in __all__})

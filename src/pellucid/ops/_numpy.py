@@ -9,22 +9,24 @@ from collections.abc import Callable
 from typing import Any
 
 from pellucid.core.check import shown
+from pellucid.core.other_names import call_error
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentTypeError, GradientError, PellucidError, ShapeError
 from pellucid.ops import create, dtypes, elementwise, index, linalg, reduce, search, shape, sort
 from pellucid.ops.index import check_keeps_kind
 
 
-def _named(module: Any, names: str) -> dict[str, Callable[..., Any]]:
+def named(module: Any, names: str) -> dict[str, Callable[..., Any]]:
+    """The functions of a module that go by the same name."""
     return {name: getattr(module, name) for name in names.split()}
 
 
 _UFUNCS: dict[str, Callable[..., Tensor]] = {
-    **_named(elementwise, "add subtract multiply divide floor_divide remainder power negative positive square sqrt"),
-    **_named(elementwise, "reciprocal exp exp2 expm1 log log2 log10 log1p logaddexp sin cos tan sinh cosh tanh sign"),
-    **_named(elementwise, "floor ceil trunc maximum minimum equal not_equal less less_equal greater greater_equal"),
-    **_named(elementwise, "logical_and logical_or logical_xor logical_not isnan isinf isfinite"),
-    **_named(elementwise, "bitwise_and bitwise_or bitwise_xor hypot copysign signbit nextafter"),
+    **named(elementwise, "add subtract multiply divide floor_divide remainder power negative positive square sqrt"),
+    **named(elementwise, "reciprocal exp exp2 expm1 log log2 log10 log1p logaddexp sin cos tan sinh cosh tanh sign"),
+    **named(elementwise, "floor ceil trunc maximum minimum equal not_equal less less_equal greater greater_equal"),
+    **named(elementwise, "logical_and logical_or logical_xor logical_not isnan isinf isfinite"),
+    **named(elementwise, "bitwise_and bitwise_or bitwise_xor hypot copysign signbit nextafter"),
     "matmul": linalg.matmul,
     "vecdot": linalg.vecdot,
     "absolute": elementwise.abs_,
@@ -56,20 +58,18 @@ def _vector_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = Fal
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **_named(
-        reduce, "prod mean var std argmax argmin cumsum cumprod cumulative_sum cumulative_prod diff count_nonzero"
-    ),
-    **_named(shape, "reshape transpose swapaxes moveaxis expand_dims squeeze broadcast_to broadcast_arrays"),
-    **_named(
+    **named(reduce, "prod mean var std argmax argmin cumsum cumprod cumulative_sum cumulative_prod diff count_nonzero"),
+    **named(shape, "reshape transpose swapaxes moveaxis expand_dims squeeze broadcast_to broadcast_arrays"),
+    **named(
         shape, "concatenate concat stack split unstack tile repeat pad flip roll permute_dims matrix_transpose astype"
     ),
-    **_named(linalg, "dot outer tensordot einsum diagonal trace tril triu"),
-    **_named(create, "zeros_like ones_like full_like empty_like meshgrid"),
-    **_named(search, "nonzero searchsorted unique_all unique_counts unique_inverse unique_values allclose"),
-    **_named(sort, "sort argsort"),
-    **_named(dtypes, "result_type can_cast"),
-    **_named(index, "take take_along_axis"),
-    **_named(elementwise, "clip isclose"),
+    **named(linalg, "dot outer tensordot einsum diagonal trace tril triu"),
+    **named(create, "zeros_like ones_like full_like empty_like meshgrid"),
+    **named(search, "nonzero searchsorted unique_all unique_counts unique_inverse unique_values allclose"),
+    **named(sort, "sort argsort"),
+    **named(dtypes, "result_type can_cast"),
+    **named(index, "take take_along_axis"),
+    **named(elementwise, "clip isclose"),
     "where": lambda *arrays: search.nonzero(*arrays) if len(arrays) == 1 else elementwise.where(*arrays),
     "sum": reduce.sum_,
     "max": reduce.max_,
@@ -160,7 +160,7 @@ def array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: A
     except PellucidError:
         raise
     except TypeError as problem:
-        raise ArgumentTypeError(
+        raise call_error(name, ours, positional, named) or ArgumentTypeError(
             "core.bad-call", function=name, problem=str(problem), signature=f"{ours.__name__}{signature}"
         ) from None
 

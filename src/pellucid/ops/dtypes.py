@@ -10,7 +10,7 @@ from pellucid._typing import DType
 from pellucid.core.convert import as_dtype
 from pellucid.core.spec import weak_dtype
 from pellucid.core.tensor import Tensor
-from pellucid.errors import ArgumentError, ArgumentTypeError, DTypeError
+from pellucid.errors import ArgumentError, DTypeError
 from pellucid.ops._families.elementwise import common_dtype
 
 _KINDS: dict[str, str] = {
@@ -24,16 +24,13 @@ _KINDS: dict[str, str] = {
 }
 
 
-def result_type(*items: Any) -> DType:
+def result_type(item: Any, /, *items: Any) -> DType:
     """The dtype at which tensors, dtypes and Python numbers meet: floats win over whole numbers, whole numbers over
     booleans, and a Python number takes the dtype of what it meets unless its kind is the higher one.
 
     Raises
-        ArgumentTypeError: nothing is given.
         DTypeError: uint64 meets a signed dtype.
     """
-    if not items:
-        raise ArgumentTypeError("core.bad-call", function="result_type", problem="0", signature="result_type(x, ...)")
     return common_dtype(
         [
             (item.dtype, False)
@@ -41,7 +38,7 @@ def result_type(*items: Any) -> DType:
             else (weak_dtype(item), True)
             if isinstance(item, bool | int | float)
             else (as_dtype(item), False)
-            for item in items
+            for item in (item, *items)
         ]
     )
 

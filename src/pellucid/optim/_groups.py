@@ -117,7 +117,10 @@ def listed(optimizer: str, params: Any) -> list[Any]:
 
 
 def _described(params: Any) -> str:
-    plain = isinstance(params, Iterator | Mapping) or hasattr(params, "parameters") or callable(params)
+    if isinstance(params, Mapping):
+        keys = [repr(key) for key in params]
+        return f"{type(params).__name__}({', '.join([*keys[:3], *(['...'] if len(keys) > 3 else [])])})"
+    plain = isinstance(params, Iterator) or hasattr(params, "parameters") or callable(params)
     return type(params).__name__ if plain else shown(params)
 
 

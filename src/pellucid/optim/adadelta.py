@@ -61,7 +61,7 @@ class Adadelta(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize})
+        super().__init__(params, locals())
 
     def _update(self, group: ParamGroup, params: list[Tensor]) -> None:
         lr, rho, eps = group["lr"], group["rho"], group["eps"]

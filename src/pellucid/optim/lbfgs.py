@@ -93,18 +93,9 @@ class LBFGS(Optimizer):
         history_size: int = 100,
         line_search_fn: str | None = None,
     ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "max_iter": max_iter,
-                "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
-                "tolerance_grad": tolerance_grad,
-                "tolerance_change": tolerance_change,
-                "history_size": history_size,
-                "line_search_fn": line_search_fn,
-            },
-        )
+        if max_eval is None:
+            max_eval = max_iter * 5 // 4
+        super().__init__(params, locals())
 
     def _check_group(self, group: ParamGroup) -> None:
         if self.param_groups and self.param_groups[0]["params"] is not group["params"]:

@@ -36,7 +36,8 @@ class Optimizer:
     Parameters
         params : iterable of Tensors (`model.parameters()`), of (name, Tensor) pairs, or of dicts: {"params": [...],
             "lr": 0.01} is a group with a rate of its own.
-        defaults : options of the groups that do not set them.
+        defaults : options of the groups that do not set them, by name; a constructor passes its `locals()`, of which
+            the options are taken.
     Raises
         ArgumentTypeError: `params` holds something that is not a Tensor; an unknown option.
         ArgumentError: there is no parameter, one is there twice, or one was computed from others.
@@ -50,7 +51,8 @@ class Optimizer:
     """What the rule keeps for a parameter, under PyTorch's names."""
 
     def __init__(self, params: Any, defaults: Mapping[str, Any]) -> None:
-        self.defaults: dict[str, Any] = dict(defaults)
+        given = {name: defaults[name] for name in self.options or defaults if name in defaults}
+        self.defaults: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[ParamGroup] = []
         self._step_taken = False

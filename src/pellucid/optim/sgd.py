@@ -71,17 +71,7 @@ class SGD(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "dampening": dampening,
-                "weight_decay": weight_decay,
-                "nesterov": nesterov,
-                "maximize": maximize,
-            },
-        )
+        super().__init__(params, locals())
 
     def _check_group(self, group: ParamGroup) -> None:
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):

@@ -51,6 +51,18 @@ class Callback:
         """Go on from `state_dict`."""
 
 
+def _quantity(callback: str, monitor: Any) -> str:
+    if not isinstance(monitor, str):
+        raise ArgumentTypeError(
+            "core.type",
+            name=f"{callback}: monitor",
+            value=shown(monitor),
+            type=type(monitor).__name__,
+            expected='"val_loss", "loss", "val_accuracy", ...',
+        )
+    return monitor
+
+
 class EarlyStopping(Callback):
     """Stop when a measured quantity has not improved for some epochs, and give the model its best weights back.
 
@@ -71,7 +83,7 @@ class EarlyStopping(Callback):
     def __init__(
         self, monitor: str = "val_loss", patience: int = 5, min_delta: float = 0.0, mode: str = "auto"
     ) -> None:
-        self.monitor = monitor
+        self.monitor = _quantity("EarlyStopping", monitor)
         self.patience = patience
         self.min_delta = min_delta
         self.mode = mode
@@ -137,7 +149,7 @@ class ModelCheckpoint(Callback):
         save: Callable[[Any, Path], Any] | None = None,
     ) -> None:
         self.path = as_path("ModelCheckpoint: path", path)
-        self.monitor = monitor
+        self.monitor = _quantity("ModelCheckpoint", monitor)
         self.best_only = best_only
         self.mode = mode
         self.every = every
@@ -181,8 +193,8 @@ class ModelCheckpoint(Callback):
 
 
 class JSONLogger(Callback):
-    """Write one JSON object an epoch to a file: `{"epoch": 0, "loss": ..., ...}`; a number that is not finite is
-    written null.
+    """Write one JSON object an epoch to a file: `{"epoch": 1, "loss": ..., ...}`, with epochs from 1; a number that
+    is not finite is written null.
 
     Parameters
         path : the file; a run that is not resumed starts it anew
@@ -208,7 +220,7 @@ class JSONLogger(Callback):
         if self._file is not None:
             finite = {k: (v if v - v == 0 else None) for k, v in record.items()}
             with accessing(self.path):
-                self._file.write(json.dumps({"epoch": run.epoch, **finite}) + "\n")
+                self._file.write(json.dumps({"epoch": run.epoch + 1, **finite}) + "\n")
                 self._file.flush()
 
     def on_train_end(self, run: Run) -> None:

@@ -53,7 +53,7 @@ class Checkpoint:
         self.run = run
         self.callbacks = callbacks
         self._identity = _identity(run, callbacks, step)
-        self.resumed = False
+        self.resumed = self._failing = False
         self._saved_at = -math.inf
 
     def save(self) -> None:
@@ -71,8 +71,11 @@ class Checkpoint:
                 if self._saved_at == -math.inf and self.path.exists() and not self.resumed:
                     os.replace(self.path, self.path.with_name(PREVIOUS_NAME))
             self._write()
+            self._failing = False
         except (FileAccessError, MissingFileError) as problem:
-            warn("train.checkpoint-failed", path=str(self.path), epoch=self.run.epoch, problem=problem.given)
+            if not self._failing:
+                warn("train.checkpoint-failed", path=str(self.path), epoch=self.run.epoch, problem=problem.given)
+            self._failing = True
         self._saved_at = time.monotonic()
 
     def _write(self) -> None:

@@ -21,9 +21,11 @@ from pellucid.core.rng import default_generator
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.data import Dataset
 from pellucid.errors import DataError, ModelError, PellucidError, PellucidWarning, warn
+from pellucid.ops.origin import composite_behind
 from pellucid.train.choose import make_loss
 from pellucid.train.dependence import Dependence, label_dependence
-from pellucid.train.evaluate import check_one_axis, modes_kept, output_of, prepared, takes_whole_numbers
+from pellucid.train.ends import all_zero, are_probabilities, last_activation, never_learns
+from pellucid.train.evaluate import check_one_axis, evaluating, modes_kept, output_of, prepared, takes_whole_numbers
 
 if TYPE_CHECKING:
     from pellucid.nn import Module
@@ -34,6 +36,9 @@ Severity = Literal["error", "warning", "note"]
 _ROWS = 8
 _SAMPLE_ROWS = 4096
 _SHOWN = 5
+_ACTIVATIONS = ("softmax", "sigmoid")
+# What to do with one output, by whether the loss is the binary cross-entropy of probabilities.
+_ONE_OUTPUT = {True: "train.fix-logits", False: "train.fix-sigmoid"}
 # Beyond these, first-layer sums leave the range in which the default initialisation and learning rates work.
 _LARGE, _SCALES = 100.0, 100.0
 
@@ -119,6 +124,22 @@ def check_training(run: Run, *, dependence: bool, shuffled: bool) -> None:
     )
     for finding in found:
         finding.report()
+    if run.validation is not None:
+        _check_validation(run.model, run.validation, run.loss)
+
+
+def _check_validation(model: Module, data: Dataset, loss: Any) -> None:
+    """Raise now what the validation after the first epoch would raise."""
+    rows = data.x[:_ROWS]
+    try:
+        with evaluating(model):
+            y_pred = output_of(model(wrap(rows)), len(rows))
+            if hasattr(loss, "check_targets"):
+                loss.check_targets(data.y, y_pred.shape)
+            loss(y_pred, wrap(data.y[:_ROWS]))  # type: ignore[index]
+    except PellucidError as problem:
+        problem.add_layer(text("train.where-validation"))
+        raise
 
 
 def _findings(model: Module, data: Dataset, loss: Any, optimizer: Any, shuffled: bool) -> Iterator[Finding]:
@@ -147,7 +168,8 @@ def _one_batch(model: Module, data: Dataset, loss: Any) -> Iterator[Finding]:
             if hasattr(loss, "check_targets"):
                 loss.check_targets(data.y, y_pred.shape)
             value = loss(y_pred, wrap(data.y[:_ROWS]))  # type: ignore[index]
-            yield from _reached(model, value)
+            _ask_again(model, data, loss, y_pred)
+            yield from _reached(model, data, loss, y_pred, value)
     except PellucidError as problem:
         yield Finding("error", problem.key, problem.facts, type(problem), problem)
         return
@@ -156,9 +178,23 @@ def _one_batch(model: Module, data: Dataset, loss: Any) -> Iterator[Finding]:
     yield from _outputs(y_pred, data.y, loss)
 
 
+def _ask_again(model: Module, data: Dataset, loss: Any, y_pred: Tensor) -> None:
+    """Give the loss the outputs once more, if the recorded network says more than their history about the activation
+    that they come from; the loss itself then refuses it, or does not."""
+    if composite_behind(y_pred) in _ACTIVATIONS:
+        return
+    name = last_activation(model, data.x[:_ROWS])
+    if name is not None:
+        known = wrap(y_pred.data)
+        known._scope = name
+        loss(known, wrap(data.y[:_ROWS]))  # type: ignore[index]
+
+
 def _outputs(y_pred: Tensor, y: Array | None, loss: Any) -> Iterator[Finding]:
     """Outputs that the loss computes with, but not as they are meant."""
     kind = type(loss).__name__
+    if kind == "CrossEntropyLoss" and are_probabilities(y_pred.data):
+        yield Finding("warning", "train.probabilities", {"shape": y_pred.shape})
     if kind == "NLLLoss" and y_pred.size and float(y_pred.data.max()) > 1e-3:
         yield Finding("error", "train.not-log-probabilities", {"highest": f"{y_pred.data.max():.4g}"}, ModelError)
     if kind in ("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss") and y is not None and y.dtype.kind == "i":
@@ -167,7 +203,7 @@ def _outputs(y_pred: Tensor, y: Array | None, loss: Any) -> Iterator[Finding]:
             yield Finding("warning", "train.labels-as-numbers", {"loss": kind, "classes": classes})
 
 
-def _reached(model: Module, value: Any) -> Iterator[Finding]:
+def _reached(model: Module, data: Dataset, loss: Any, y_pred: Tensor, value: Any) -> Iterator[Finding]:
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     if not named:
         yield Finding("error", "train.nothing-to-train", {"model": type(model).__name__}, ModelError)
@@ -182,6 +218,13 @@ def _reached(model: Module, value: Any) -> Iterator[Finding]:
         key = "train.unreached-all" if len(names) == len(named) else "train.unreached"
         severity: Severity = "error" if len(names) == len(named) else "warning"
         yield Finding(severity, key, {"names": _listed(names), "count": len(names), "total": len(named)}, ModelError)
+    if len(names) < len(named) and all_zero(gradients) and never_learns(model, data, loss, [p for _, p in named]):
+        facts = {"shape": y_pred.shape, "loss": type(loss).__name__}
+        if composite_behind(y_pred) == "softmax" and bool((y_pred.data == 1).all()):
+            binary = type(loss).__name__ == "BCELoss"
+            yield Finding("error", "train.softmax-of-one", {**facts, "fix": text(_ONE_OUTPUT[binary])}, ModelError)
+        else:
+            yield Finding("error", "train.no-gradient", {**facts, "count": len(named) - len(names)}, ModelError)
 
 
 def initialisation_findings(model: Module) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from pellucid.core.context import default_dtype, enable_grad, no_grad, quiet
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.data import Dataset, Loader, as_dataset
 from pellucid.errors import ArgumentTypeError, DataError, ModelError, ShapeError
+from pellucid.ops.origin import composite_behind
 from pellucid.train.metrics import Metric, as_metrics
 
 if TYPE_CHECKING:
@@ -75,25 +76,27 @@ def evaluating(model: Module) -> Iterator[None]:
         yield
 
 
-def outputs(model: Module, x: Array, batch_size: int | None) -> Array:
-    """The model's outputs for all rows; in evaluation mode by the caller.
+def outputs(model: Module, x: Array, batch_size: int | None) -> Tensor:
+    """The model's outputs for all rows, which know the function that they come from; in evaluation mode by the caller.
 
     Raises
         ArgumentTypeError, ShapeError: the model gives something else than one row of outputs for each row of inputs.
     """
     check_one_axis(model, x)
     size = batch_size or ROWS_AT_ONCE
-    first = _output(model, x[:size])
-    if len(x) <= size:
-        return first
-    result = np.empty((len(x), *first.shape[1:]), first.dtype)
-    result[:size] = first
+    whole = output_of(model(wrap(x[:size])), len(x[:size]))
+    first = result = whole.data
+    if len(x) > size:
+        result = np.empty((len(x), *first.shape[1:]), first.dtype)
+        result[:size] = first
     for start in range(size, len(x), size):
         part = _output(model, x[start : start + size])
         if part.shape[1:] != first.shape[1:]:
             raise ShapeError("train.output-varies", first=first.shape, other=part.shape)
         result[start : start + len(part)] = part
-    return result
+    y = wrap(result)
+    y._scope = composite_behind(whole)
+    return y
 
 
 def _output(model: Module, x: Array) -> Array:
@@ -156,7 +159,7 @@ def predict(model: Module, x: Any, *, batch_size: int | None = None) -> Array:
     check("predict: batch_size", batch_size, Integer(1, none=True))
     data = prepared(model, x[0] if isinstance(x, tuple) and len(x) == 2 else x)
     with evaluating(model):
-        return outputs(model, data.x, batch_size)
+        return outputs(model, data.x, batch_size).data
 
 
 def evaluate(
@@ -196,12 +199,12 @@ def measured(
         y_pred = outputs(model, dataset.x, batch_size)
         record = {}
         if criterion is not None:
-            value = criterion(wrap(y_pred), wrap(dataset.y))  # type: ignore[arg-type]
+            value = criterion(y_pred, wrap(dataset.y))  # type: ignore[arg-type]
             if not isinstance(value, Tensor) or not value.data.size:
                 raise ModelError("train.loss-value", value=shown(value))
             record["loss"] = float(value.data.mean())
     for metric in metrics:
-        record[metric.name] = metric(y_pred, dataset.y)
+        record[metric.name] = metric(y_pred.data, dataset.y)
     return record
 
 
@@ -219,16 +222,4 @@ def last_function(model: Module, x: Array) -> str | None:
     output of two rows came to be; None where the output came from nothing that asks for a gradient."""
     with modes_kept(model), enable_grad(), quiet():
         model.eval()
-        return function_of(output_of(model(wrap(x[:2])), len(x[:2])))
-
-
-def function_of(y: Tensor) -> str | None:
-    """The composite, else the operation, that computed a tensor; reshaping and slicing are looked through."""
-    while y._source is not None:
-        op, inputs, _ = y._source
-        if y._scope is not None:
-            return y._scope
-        if op.family != "movement":
-            return op.name
-        y = next(x for x in inputs if isinstance(x, Tensor))
-    return None
+        return composite_behind(output_of(model(wrap(x[:2])), len(x[:2])))

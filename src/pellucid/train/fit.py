@@ -120,7 +120,8 @@ def fit(
         History: `history.loss`, `history["val_accuracy"]`, `history.best_epoch`, `history.stopped_by`
     Raises
         NonFiniteError: the loss became NaN or infinite; it names the operation, the layer, the rows and the input's
-            range. The weights are the best ones where they are known, else those of the last whole epoch.
+            range, and has the batch and the state before it, from which it can be replayed (`error.batch`,
+            `error.state`). The weights are the best ones where they are known, else those of the last whole epoch.
         ModelError, LabelError, DataError: what `checks` refuses.
     Notes
         An error that ends training, also one of a callback, carries the epochs that are done as its `history`.

@@ -16,9 +16,10 @@ from pellucid._text import text
 from pellucid._typing import Array
 from pellucid.core.context import Recorder, no_grad, state
 from pellucid.core.op import Op
-from pellucid.core.rng import Generator
+from pellucid.core.rng import Generator, default_generator
 from pellucid.core.tensor import Tensor
 from pellucid.errors import DataError, NonFiniteError, PellucidError
+from pellucid.train.run import copied_weights
 
 if TYPE_CHECKING:
     from pellucid.train.run import Run
@@ -65,12 +66,6 @@ class _Watch(Recorder):
         if made_nan or all(_finite(x) for x in inputs):
             self.fault = found
 
-    def assignment(self, target: Tensor, value: Tensor) -> None:
-        """An update of a buffer."""
-
-    def value_read(self, tensor: Tensor) -> None:
-        """A value that Python looks at."""
-
     def enter_scope(self, name: str) -> None:
         """A layer or a composite begins."""
         self.scopes.append(name)
@@ -95,7 +90,17 @@ def _has_nan(x: Any) -> bool:
 
 
 def explain_non_finite(run: Run, criterion: Any, before: Before, weights: Array | None) -> PellucidError:
-    """The error that says where a loss that is not finite came from: the data, the weights, or an operation."""
+    """The error that says where a loss that is not finite came from: the data, the weights, or an operation; with the
+    batch and the state to replay it from."""
+    error = _explained(run, criterion, before, weights)
+    if isinstance(error, NonFiniteError):
+        error.batch, error.sample_weight = (before.x, before.y), weights
+        # `_explained` has gone back to the state before the batch.
+        error.state = {"model": copied_weights(run.model), "random_state": default_generator.get_state()}
+    return error
+
+
+def _explained(run: Run, criterion: Any, before: Before, weights: Array | None) -> PellucidError:
     place = {
         "loss": _number(run.loss_value),
         "epoch": run.epoch + 1,

@@ -13,7 +13,18 @@ from pellucid.nn.activation.activation import Activation
 from pellucid.ops import activation as ops
 
 
-class Softmax(Activation):
+class _AlongAxis(Activation):
+    """What these activations share."""
+
+    starts = "xavier uniform"
+    shown = ("axis",)
+
+    @checked(axis=Integer())
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = int(axis)
+
+
+class Softmax(_AlongAxis):
     """Positive numbers that sum to 1 along an axis.
 
         y_i = exp(x_i - max x) / Σ_j exp(x_j - max x)
@@ -24,18 +35,11 @@ class Softmax(Activation):
         axis : the axis of the classes; PyTorch's `dim`.
     """
 
-    starts = "xavier uniform"
-    shown = ("axis",)
-
-    @checked(axis=Integer())
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = int(axis)
-
     def forward(self, x: Any) -> Tensor:
         return ops.softmax(x, self.axis)
 
 
-class LogSoftmax(Activation):
+class LogSoftmax(_AlongAxis):
     """The logarithm of softmax, exact where softmax itself would be 0.
 
         y_i = x_i - log Σ_j exp(x_j)
@@ -44,18 +48,11 @@ class LogSoftmax(Activation):
         axis : the axis of the classes; PyTorch's `dim`.
     """
 
-    starts = "xavier uniform"
-    shown = ("axis",)
-
-    @checked(axis=Integer())
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = int(axis)
-
     def forward(self, x: Any) -> Tensor:
         return ops.log_softmax(x, self.axis)
 
 
-class Softmin(Activation):
+class Softmin(_AlongAxis):
     """Softmax of the negated input: the smallest gets the most.
 
         y_i = exp(-x_i) / Σ_j exp(-x_j)
@@ -64,18 +61,11 @@ class Softmin(Activation):
         axis : the axis along which the results sum to 1; PyTorch's `dim`.
     """
 
-    starts = "xavier uniform"
-    shown = ("axis",)
-
-    @checked(axis=Integer())
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = int(axis)
-
     def forward(self, x: Any) -> Tensor:
         return ops.softmin(x, self.axis)
 
 
-class GLU(Activation):
+class GLU(_AlongAxis):
     """The first half along an axis, gated by the sigmoid of the second.
 
         y = a·sigmoid(b), a and b being the halves of x
@@ -87,13 +77,6 @@ class GLU(Activation):
     Source
         Dauphin et al., Language modeling with gated convolutional networks, ICML 2017, eq. 1.
     """
-
-    starts = "xavier uniform"
-    shown = ("axis",)
-
-    @checked(axis=Integer())
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = int(axis)
 
     def forward(self, x: Any) -> Tensor:
         return ops.glu(x, self.axis)

@@ -12,8 +12,9 @@ import numpy as np
 from pellucid._text import text
 from pellucid._typing import Array, DType, Shape
 from pellucid.core.context import default_dtype
-from pellucid.core.tensor import Tensor, as_tensor
+from pellucid.core.tensor import Tensor, apply, as_tensor
 from pellucid.errors import DataError, LabelError, ModelError, ShapeError, warn
+from pellucid.ops.origin import composite_behind, origin
 from pellucid.ops.shape import cast, reshape
 
 # Losses to which classes can be given as rows of zeros with a one.
@@ -208,20 +209,12 @@ def probabilities(loss: str, p: Array) -> None:
         raise ModelError("losses.not-probability", loss=loss, value=_first(p, wrong), row=_row(wrong))
 
 
-def activation_of(x: Tensor) -> str | None:
-    """The activation whose direct result x is, where its history tells."""
-    source = x._source
-    if source is None:
-        return None
-    return "sigmoid" if source[0].name == "sigmoid" else x._scope
-
-
 _LAYERS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
 
 
 def takes_logits(loss: str, x: Tensor, refused: tuple[str, ...]) -> None:
     """Raise if x has been through an activation that the loss applies itself; warn where it only hampers."""
-    found = activation_of(x)
+    found = composite_behind(x)
     if found not in _LAYERS:
         return
     if found in refused:
@@ -237,22 +230,23 @@ def warn_if_swapped(loss: str, x: Tensor, t: Tensor) -> None:
 
 def takes_log_probabilities(loss: str, x: Tensor) -> None:
     """Raise if x is softmax without its logarithm."""
-    if x._scope == "softmax" and x._source is not None:
+    if composite_behind(x) == "softmax":
         raise ModelError("losses.no-log", loss=loss, shape=x.shape)
 
 
 def logits_behind(p: Tensor) -> Tensor | None:
-    """The logits that p is the sigmoid of, where its history tells; through reshapes too."""
-    source = p._source
+    """The logits that p is the sigmoid of, where its history tells; moved as p was, by a reshape or an index."""
+    y, steps = origin(p)
+    source = y._source
     if source is None:
-        z = p._logits
-        return z if z is not None and p._changed == 0 and z._changed <= p._made else None
-    op, (z, *_), attrs = source
-    if p._changed > p._made or not isinstance(z, Tensor) or z._changed > p._made:
+        z = None if steps else y._logits
+        return z if z is not None and y._changed == 0 and z._changed <= y._made else None
+    op, (z, *_), _ = source
+    if op.name != "sigmoid" or y._changed > y._made or not isinstance(z, Tensor) or z._changed > y._made:
         return None
-    if op.name == "sigmoid":
-        return z if z.data.dtype.kind == "f" else None
-    if op.name == "reshape":
-        behind = logits_behind(z)
-        return None if behind is None else reshape(behind, attrs["shape"])
-    return None
+    # What pad fills in is a probability, and no logit.
+    if z.data.dtype.kind != "f" or any(step.name == "pad" for step, _, _ in steps):
+        return None
+    for step, inputs, attrs in reversed(steps):
+        z = apply(step, [z if isinstance(x, Tensor) and x.data.dtype.kind == "f" else x for x in inputs], attrs)
+    return z

@@ -8,10 +8,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from pellucid.core.check import unknown_argument
+from pellucid.core.check import bad_call
 from pellucid.core.op import Op
 from pellucid.core.tensor import Tensor, apply
-from pellucid.errors import ArgumentTypeError
 
 
 def public(op: Op, declared: Callable[..., Any], names: list[str], attrs: dict[str, Any]) -> Callable[..., Tensor]:
@@ -40,16 +39,8 @@ def public(op: Op, declared: Callable[..., Any], names: list[str], attrs: dict[s
         defaults = {k: v for k, v in attrs.items() if v is not required}
 
         def general(*inputs: Any, **given: Any) -> Tensor:
-            for name in given:
-                if name not in attrs:
-                    raise unknown_argument(op.name, name, [*names, *attrs])
-            if len(inputs) != len(names):
-                raise ArgumentTypeError(
-                    "core.bad-call",
-                    function=op.name,
-                    problem=f"{len(inputs)} ≠ {len(names)}",
-                    signature=f"{op.name}({', '.join([*names, *(f'{k}={v!r}' for k, v in defaults.items())])})",
-                )
+            if len(inputs) != len(names) or not given.keys() <= attrs.keys():
+                raise bad_call(op.name, function.__signature__, inputs, given)
             return apply(op, list(inputs), {**defaults, **given})
 
         function = general

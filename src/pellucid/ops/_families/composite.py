@@ -28,7 +28,8 @@ def composite(*, formula: str, onnx: str | Callable[..., Any] | NONE, name: str 
     """
 
     def declare(function: F) -> F:
-        label = (name or function.__name__).rstrip("_")
+        users = function.__name__.rstrip("_")
+        label = name.rstrip("_") if name else users
         doc = inspect.getdoc(function) or ""
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -43,11 +44,14 @@ def composite(*, formula: str, onnx: str | Callable[..., Any] | NONE, name: str 
                     finally:
                         recorder.leave_scope()
             except TypeError as problem:
-                if isinstance(problem, PellucidError) or (clear := call_error(function, args, kwargs)) is None:
+                if isinstance(problem, PellucidError) or (clear := call_error(users, function, args, kwargs)) is None:
                     raise
                 raise clear from None
-            # The innermost composite names its result.
-            if isinstance(y, Tensor) and y._scope is None and y._source is not None:
+            # The innermost composite names its result, but not what it was given and handed through.
+            new = isinstance(y, Tensor) and (
+                y._source is not None or not any(y is x for x in (*args, *kwargs.values()))
+            )
+            if new and y._scope is None:
                 y._scope = label
             return y
 

@@ -15,6 +15,7 @@ import numpy as np
 from pellucid._typing import Array, DType, Shape
 from pellucid.core.check import shown
 from pellucid.core.context import state
+from pellucid.core.in_place import become, before_change, is_view, write
 from pellucid.core.op import NONE
 from pellucid.core.spec import Spec
 from pellucid.core.tensor import Tensor, apply, as_tensor, to_array, wrap
@@ -235,7 +236,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     template, arrays = _split("index", x, index)
     value = as_tensor(value)
     check_keeps_kind("index", value.dtype, x.dtype)
-    before = x._before_change()
+    before = before_change(x)
     shape = _read_spec(Spec(x.shape, x.dtype), *(Spec(a.shape, a.dtype) for a in arrays), template=template).shape
     try:
         fits = np.broadcast_shapes(value.shape, shape) == shape
@@ -249,11 +250,11 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
             if not limits.min <= number <= limits.max:
                 raise ArgumentError("core.number-range", op="index", number=number, inputs=str(Spec(x.shape, x.dtype)))
     if not state.recorder and not (state.grad and (before.requires_grad or value.requires_grad)):
-        x._write(_filled(template, tuple(a.data for a in arrays)), value.data)
+        write(x, _filled(template, tuple(a.data for a in arrays)), value.data)
         return
-    if x._is_view():
+    if is_view(x):
         raise GradientError("core.in-place-view", shape=x.shape)
-    x._become(apply(_put, [before, value, *arrays], {"template": template}), before)
+    become(x, apply(_put, [before, value, *arrays], {"template": template}), before)
 
 
 def check_keeps_kind(op: str, given: DType, wanted: DType) -> None:

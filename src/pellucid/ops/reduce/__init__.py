@@ -8,14 +8,12 @@ from pellucid.ops.reduce.combine import (
     any_,
     argmax,
     argmin,
-    check_reduction,
     count_nonzero,
     logsumexp,
     max_,
     min_,
     prod,
     sum_,
-    sum_to_shape,
 )
 from pellucid.ops.reduce.running import cumprod, cumsum, cumulative_prod, cumulative_sum, diff
 from pellucid.ops.reduce.statistics import mean, norm, std, var
@@ -26,7 +24,6 @@ __all__ = [
     "any_",
     "argmax",
     "argmin",
-    "check_reduction",
     "count_nonzero",
     "cumprod",
     "cumsum",
@@ -41,6 +38,5 @@ __all__ = [
     "prod",
     "std",
     "sum_",
-    "sum_to_shape",
     "var",
 ]

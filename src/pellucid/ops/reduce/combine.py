@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from pellucid._typing import Array, Axis, DType, Shape
-from pellucid.core.check import Flag, Options, check
+from pellucid.core.check import Flag, check
 from pellucid.core.context import state
 from pellucid.core.op import NONE, Cost, Op, register
 from pellucid.core.spec import Spec
-from pellucid.core.tensor import Tensor, apply, as_tensor
+from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ShapeError
 from pellucid.ops._families.composite import composite
 from pellucid.ops._families.elementwise import FLOATS
@@ -185,11 +185,6 @@ def argmin(x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
     return _position(np.argmin, x, axis, keepdims)
 
 
-def sum_to_shape(x: Any, shape: Shape) -> Tensor:
-    """Sum over the axes that broadcasting `shape` to x's shape would spread: the transpose of broadcast_to."""
-    return apply(SUM_TO, [as_tensor(x)], {"shape": tuple(shape)})
-
-
 @lru_cache(maxsize=1024)
 def _spread_axes(shape: Shape, to: Shape) -> tuple[int, ...]:
     lead = len(shape) - len(to)
@@ -237,8 +232,3 @@ SUM_TO = register(
 def count_nonzero(x: Any, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """How many elements along axes are not 0 (NaN is not), int64."""
     return sum_(not_equal(x, 0), axis, keepdims)
-
-
-def check_reduction(reduction: str) -> None:
-    """Raise unless `reduction` is "none", "mean" or "sum"."""
-    check("reduction", reduction, Options("none", "mean", "sum"))

@@ -6,10 +6,10 @@ in `_rates_at` what they are from the epoch alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pellucid.core.check import Integer, check
+from pellucid.core.check import Integer, check, shown
 from pellucid.errors import ArgumentError, ArgumentTypeError, warn
 from pellucid.optim._groups import ParamGroup
 from pellucid.optim.optimizer import Optimizer
@@ -39,6 +39,19 @@ def write_rate(schedule: str, group: ParamGroup, lr: float) -> None:
     if not 0 <= lr < math.inf:
         raise ArgumentError("optim.wrong-rate", schedule=schedule, lr=lr)
     group["lr"] = lr
+
+
+def factor(schedule: str, function: Callable[[int], Any], epoch: int) -> float:
+    """What a user's function gives for an epoch.
+
+    Raises
+        ArgumentTypeError: it is no number.
+    """
+    given = function(epoch)
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError("optim.function-result", schedule=schedule, given=shown(given), epoch=epoch) from None
 
 
 def for_each_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from pellucid.core.check import Integer, Real, check, checked
 from pellucid.errors import ArgumentTypeError
 from pellucid.optim.optimizer import Optimizer
-from pellucid.optim.schedules.base import LRScheduler, check_optimizer, for_each_group
+from pellucid.optim.schedules.base import LRScheduler, check_optimizer, factor, for_each_group
 
 Function = Callable[[int], float]
 
