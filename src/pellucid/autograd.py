@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,9 @@ def __getattr__(name: str) -> Any:
     raise no_attribute("pellucid.autograd", name, globals(), {"Variable": "pellucid.Tensor"})
 
 
+_time_made = attrgetter("_made")
+
+
 def _history(outputs: Iterable[Tensor]) -> list[Tensor]:
     """Every computed tensor that the outputs came from, latest first."""
     seen: set[int] = set()
@@ -45,7 +49,7 @@ def _history(outputs: Iterable[Tensor]) -> list[Tensor]:
         inputs = tensor._source[1]  # type: ignore[index]
         waiting += [x for x in inputs if isinstance(x, Tensor) and x._source is not None and id(x) not in seen]
     # The clock orders computed tensors: a tensor is always later than what it came from.
-    found.sort(key=lambda t: t._made, reverse=True)
+    found.sort(key=_time_made, reverse=True)
     return found
 
 

@@ -12,6 +12,7 @@ from pellucid.errors import (
     ArgumentError,
     ArgumentTypeError,
     DTypeError,
+    ModelError,
 )
 from tests.optim.problem import leaf, words
 
@@ -249,3 +250,21 @@ def test_lbfgs_has_one_group() -> None:
         "  given:    a second group\n"
         "  expected: all parameters in one list: the curvature is that of all of them together"
     )
+
+
+def test_an_optimizer_without_a_rule_says_so() -> None:
+    class Ruleless(optim.Optimizer):
+        pass
+
+    p = pl.Tensor([1.0], requires_grad=True)
+    optimizer = Ruleless([p], {"lr": 0.1})
+    (p * p).sum().backward()
+    with pytest.raises(ModelError) as caught:
+        optimizer.step()
+    assert str(caught.value).startswith(
+        "Ruleless does not say what it does\n"
+        "  given:    a class without the method _update\n"
+        "  expected: a subclass that writes _update"
+    )
+    with pytest.raises(ModelError, match="_formula"):
+        _ = optimizer.formula

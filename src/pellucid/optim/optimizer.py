@@ -16,7 +16,7 @@ from pellucid.core.check import Constraint, Pair, Real, shown
 from pellucid.core.context import enable_grad, quiet, scope, state
 from pellucid.core.op import REGISTRY
 from pellucid.core.tensor import Tensor, apply, wrap
-from pellucid.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
+from pellucid.errors import ArgumentError, ArgumentTypeError, GradientError, ModelError, ShapeError
 from pellucid.ops.elementwise import multiply_add
 from pellucid.optim import _state
 from pellucid.optim._groups import ParamGroup, added_group, check_options, check_parameters, given_groups
@@ -97,7 +97,7 @@ class Optimizer:
 
     def _update(self, group: ParamGroup, params: list[Tensor]) -> None:
         """Give new values to `params`, parameters of `group` with fresh gradients, and to their state."""
-        raise NotImplementedError
+        raise ModelError("optim.no-rule", name=type(self).__name__, method="_update")
 
     @property
     def formula(self) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class Optimizer:
         return self._formula(self.param_groups[0])
 
     def _formula(self, group: Mapping[str, Any]) -> tuple[str, ...]:
-        raise NotImplementedError
+        raise ModelError("optim.no-rule", name=type(self).__name__, method="_formula")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; the others stay as they are.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pellucid.core.check import Integer, check, shown
-from pellucid.errors import ArgumentError, ArgumentTypeError, warn
+from pellucid.errors import ArgumentError, ArgumentTypeError, ModelError, warn
 from pellucid.optim._groups import ParamGroup
 from pellucid.optim.optimizer import Optimizer
 
@@ -118,7 +118,7 @@ class LRScheduler:
 
     def _rates(self) -> list[float]:
         """The rates of epoch `last_epoch`, from those of the epoch before, which the groups still have."""
-        raise NotImplementedError
+        raise ModelError("optim.no-rule", name=type(self).__name__, method="_rates")
 
     def _rates_at(self) -> list[float]:
         """The rates of epoch `last_epoch`, from `base_lrs` alone."""
