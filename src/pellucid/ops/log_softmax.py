@@ -5,17 +5,16 @@ common.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from pellucid._typing import Array, DType
+from pellucid._typing import Array
 from pellucid.core.context import default_dtype
 from pellucid.core.op import NONE, REGISTRY, Cost, Op, register
 from pellucid.core.spec import Spec
 from pellucid.core.tensor import Tensor, apply, as_tensor
-from pellucid.ops._families.reduction import one_axis
+from pellucid.ops._families.reduction import one_axis, ones_vector
 from pellucid.ops.elementwise import exp
 
 # NumPy's type stubs do not know the quicker positional call.
@@ -26,11 +25,6 @@ _maximum: Any = np.maximum.reduce
 _FEW = 32
 
 
-@lru_cache(maxsize=64)
-def _ones(length: int, dtype: DType) -> Array:
-    return np.ones(length, dtype)
-
-
 def _value(x: Array, *, axis: int) -> Array:
     if x.dtype.kind != "f":
         x = x.astype(default_dtype())
@@ -39,7 +33,7 @@ def _value(x: Array, *, axis: int) -> Array:
     if x.ndim == 2 and axis == 1 and x.shape[1] <= _FEW:
         # NumPy is slow along short rows: the largest is found along columns, and the sum is a product with ones.
         y: Array = x - _maximum(x.T.copy(), 0)[:, None]
-        y -= np.log(np.exp(y).dot(_ones(x.shape[1], x.dtype)))[:, None]
+        y -= np.log(np.exp(y).dot(ones_vector(x.shape[1], x.dtype)))[:, None]
         return y
     y = x - _maximum(x, axis, None, None, True)
     y -= np.log(_add(np.exp(y), axis, None, None, True))

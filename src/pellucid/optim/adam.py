@@ -11,7 +11,8 @@ from pellucid.core.check import Constraint, Flag, Real, checked
 from pellucid.core.tensor import Tensor
 from pellucid.ops.elementwise import maximum, multiply_add, power, sqrt
 from pellucid.optim._groups import ParamGroup
-from pellucid.optim.optimizer import BETAS, Optimizer, gradient, gradient_formula, in_dtype, slot
+from pellucid.optim._moments import FORMULA, decay_of, moments, start_formula
+from pellucid.optim.optimizer import BETAS, Optimizer, gradient, in_dtype, slot
 
 
 class Adam(Optimizer):
@@ -80,10 +81,8 @@ class Adam(Optimizer):
 
     def _update(self, group: ParamGroup, params: list[Tensor]) -> None:
         lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
-        maximize, decay, amsgrad = group["maximize"], group["weight_decay"], group["amsgrad"]
-        decoupled = group["decoupled_weight_decay"]
-        penalty = 0.0 if decoupled else decay
-        shrink = 1.0 - lr * decay if decoupled else 1.0
+        maximize, amsgrad = group["maximize"], group["amsgrad"]
+        penalty, shrink = decay_of(group)
         for t, dtype, members in self._counted(group, params):
             # The corrections of m and v are taken out of the elements' arithmetic, into the rate and eps.
             root = sqrt(1.0 - power(beta2, t))
@@ -92,11 +91,7 @@ class Adam(Optimizer):
             for p in members:
                 s = self.state[p]
                 g: Any = gradient(p, maximize, penalty) if maximize or penalty else p.grad
-                m, v = slot(s, "exp_avg", p), slot(s, "exp_avg_sq", p)
-                new_m = multiply_add(g - m, 1.0 - beta1, m)
-                new_v = multiply_add(v, beta2, g * g * (1.0 - beta2))
-                m.assign(new_m)
-                v.assign(new_v)
+                new_m, new_v = moments(s, p, g, beta1, beta2)
                 if amsgrad:
                     largest = slot(s, "max_exp_avg_sq", p)
                     new_v = maximum(largest, new_v)
@@ -105,16 +100,11 @@ class Adam(Optimizer):
                 p.assign(multiply_add(new_m / (sqrt(new_v) + floor), rate, start))
 
     def _formula(self, group: Mapping[str, Any]) -> tuple[str, ...]:
-        decoupled = group["decoupled_weight_decay"]
-        decay = ("p = p - lr * weight_decay * p",) if decoupled and group["weight_decay"] else ()
         largest = ("max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)",) if group["amsgrad"] else ()
         v = "max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"
         return (
-            *gradient_formula(group, not decoupled),
-            "step = step + 1",
-            *decay,
-            "exp_avg = beta1 * exp_avg + (1 - beta1) * g",
-            "exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * g * g",
+            *start_formula(group),
+            *FORMULA,
             *largest,
             f"p = p - lr * (exp_avg / (1 - beta1 ** step)) / (sqrt({v} / (1 - beta2 ** step)) + eps)",
         )

@@ -13,7 +13,8 @@ from pellucid.core.check import Constraint, Flag, Real, checked
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.ops.elementwise import multiply_add, power, sqrt
 from pellucid.optim._groups import ParamGroup
-from pellucid.optim.optimizer import BETAS, FLOAT64, Optimizer, gradient, gradient_formula, in_dtype, slot
+from pellucid.optim._moments import FORMULA, decay_of, moments, start_formula
+from pellucid.optim.optimizer import BETAS, FLOAT64, Optimizer, gradient, in_dtype
 
 
 class NAdam(Optimizer):
@@ -80,10 +81,8 @@ class NAdam(Optimizer):
 
     def _update(self, group: ParamGroup, params: list[Tensor]) -> None:
         lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
-        maximize, decay, psi = group["maximize"], group["weight_decay"], group["momentum_decay"]
-        decoupled = group["decoupled_weight_decay"]
-        penalty = 0.0 if decoupled else decay
-        shrink = 1.0 - lr * decay if decoupled else 1.0
+        maximize, psi = group["maximize"], group["momentum_decay"]
+        penalty, shrink = decay_of(group)
         products: dict[int, Tensor] = {}
         for t, dtype, members in self._counted(group, params):
             mu = beta1 * (1.0 - 0.5 * power(0.96, t * psi))
@@ -97,29 +96,19 @@ class NAdam(Optimizer):
             of_mean = in_dtype(lr * mu_next / (1.0 - product * mu_next), dtype)
             correction = in_dtype(1.0 - power(beta2, t), dtype)
             for p in members:
-                s = self.state[p]
                 g: Any = gradient(p, maximize, penalty) if maximize or penalty else p.grad
-                m, v = slot(s, "exp_avg", p), slot(s, "exp_avg_sq", p)
-                new_m = multiply_add(g - m, 1.0 - beta1, m)
-                new_v = multiply_add(v, beta2, g * g * (1.0 - beta2))
-                m.assign(new_m)
-                v.assign(new_v)
+                new_m, new_v = moments(self.state[p], p, g, beta1, beta2)
                 start = p * shrink if shrink != 1.0 else p
                 direction = multiply_add(g, of_gradient, new_m * of_mean)
                 p.assign(start - direction / (sqrt(new_v / correction) + eps))
 
     def _formula(self, group: Mapping[str, Any]) -> tuple[str, ...]:
-        decoupled = group["decoupled_weight_decay"]
-        decay = ("p = p - lr * weight_decay * p",) if decoupled and group["weight_decay"] else ()
         return (
-            *gradient_formula(group, not decoupled),
-            "step = step + 1",
-            *decay,
+            *start_formula(group),
             "mu = beta1 * (1 - 0.96 ** (step * momentum_decay) / 2)",
             "mu_next = beta1 * (1 - 0.96 ** ((step + 1) * momentum_decay) / 2)",
             "mu_product = mu_product * mu",
-            "exp_avg = beta1 * exp_avg + (1 - beta1) * g",
-            "exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * g * g",
+            *FORMULA,
             "m = mu_next * exp_avg / (1 - mu_product * mu_next) + (1 - mu) * g / (1 - mu_product)",
             "p = p - lr * m / (sqrt(exp_avg_sq / (1 - beta2 ** step)) + eps)",
         )

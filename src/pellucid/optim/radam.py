@@ -9,7 +9,8 @@ from pellucid.core.check import Constraint, Flag, Real, checked
 from pellucid.core.tensor import Tensor
 from pellucid.ops.elementwise import greater, multiply_add, power, sqrt, where
 from pellucid.optim._groups import ParamGroup
-from pellucid.optim.optimizer import BETAS, Optimizer, gradient, gradient_formula, in_dtype, slot
+from pellucid.optim._moments import FORMULA, decay_of, moments, start_formula
+from pellucid.optim.optimizer import BETAS, Optimizer, gradient, in_dtype
 
 
 class RAdam(Optimizer):
@@ -73,10 +74,8 @@ class RAdam(Optimizer):
 
     def _update(self, group: ParamGroup, params: list[Tensor]) -> None:
         lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
-        maximize, decay = group["maximize"], group["weight_decay"]
-        decoupled = group["decoupled_weight_decay"]
-        penalty = 0.0 if decoupled else decay
-        shrink = 1.0 - lr * decay if decoupled else 1.0
+        maximize = group["maximize"]
+        penalty, shrink = decay_of(group)
         rho_inf = 2.0 / (1.0 - beta2) - 1.0
         for t, dtype, members in self._counted(group, params):
             power2 = power(beta2, t)
@@ -87,25 +86,15 @@ class RAdam(Optimizer):
             r = sqrt((rho - 4.0) * (rho - 2.0) * rho_inf * correction / ((rho_inf - 4.0) * (rho_inf - 2.0) * rho))
             rate = in_dtype(where(known, r, 1.0) * -lr / (1.0 - power(beta1, t)), dtype)
             for p in members:
-                s = self.state[p]
                 g: Any = gradient(p, maximize, penalty) if maximize or penalty else p.grad
-                m, v = slot(s, "exp_avg", p), slot(s, "exp_avg_sq", p)
-                new_m = multiply_add(g - m, 1.0 - beta1, m)
-                new_v = multiply_add(v, beta2, g * g * (1.0 - beta2))
-                m.assign(new_m)
-                v.assign(new_v)
+                new_m, new_v = moments(self.state[p], p, g, beta1, beta2)
                 start = p * shrink if shrink != 1.0 else p
                 p.assign(multiply_add(new_m / where(known, sqrt(new_v) + eps, 1.0), rate, start))
 
     def _formula(self, group: Mapping[str, Any]) -> tuple[str, ...]:
-        decoupled = group["decoupled_weight_decay"]
-        decay = ("p = p - lr * weight_decay * p",) if decoupled and group["weight_decay"] else ()
         return (
-            *gradient_formula(group, not decoupled),
-            "step = step + 1",
-            *decay,
-            "exp_avg = beta1 * exp_avg + (1 - beta1) * g",
-            "exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * g * g",
+            *start_formula(group),
+            *FORMULA,
             "m = exp_avg / (1 - beta1 ** step)",
             "rho_inf = 2 / (1 - beta2) - 1",
             "rho = rho_inf - 2 * step * beta2 ** step / (1 - beta2 ** step)",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import lru_cache
 from operator import index
 from typing import Any, Literal
 
@@ -51,6 +52,14 @@ def normalize_axes(op: str, axis: Axis, ndim: int) -> tuple[int, ...]:
     if len(set(result)) != len(result):
         raise ShapeError("ops.axis-twice", op=op, axis=tuple(map(int, axes)))
     return tuple(sorted(result))
+
+
+@lru_cache(maxsize=128)
+def ones_vector(length: int, dtype: DType) -> Array:
+    """Ones to sum with as a product, which BLAS starts quicker than NumPy a short sum; made once, not to be written."""
+    ones: Array = np.ones(length, dtype)
+    ones.flags.writeable = False
+    return ones
 
 
 def one_axis(op: str, axis: Any, ndim: int) -> int:

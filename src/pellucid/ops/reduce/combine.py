@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid._typing import Array, Axis, DType, Shape
+from pellucid._typing import Array, Axis, Shape
 from pellucid.core.check import Flag, check
 from pellucid.core.context import state
 from pellucid.core.op import NONE, Cost, Op, register
@@ -19,7 +19,7 @@ from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ShapeError
 from pellucid.ops._families.composite import composite
 from pellucid.ops._families.elementwise import FLOATS
-from pellucid.ops._families.reduction import normalize_axes, reduced_shape, reduction, summed_dtype
+from pellucid.ops._families.reduction import normalize_axes, ones_vector, reduced_shape, reduction, summed_dtype
 from pellucid.ops.elementwise import equal, exp_below, not_equal, where
 from pellucid.ops.shape import broadcast_to, cast, concatenate, permute, reshape
 
@@ -191,15 +191,10 @@ def _spread_axes(shape: Shape, to: Shape) -> tuple[int, ...]:
     return tuple(range(lead)) + tuple(i + lead for i, n in enumerate(to) if n == 1 and shape[i + lead] != 1)
 
 
-@lru_cache(maxsize=64)
-def _ones(length: int, dtype: DType) -> Array:
-    return np.ones(length, dtype)
-
-
 def _sum_to(x: Array, *, shape: Shape) -> Array:
     axes = _spread_axes(x.shape, shape)
     if axes == (0,) and x.ndim == 2 and x.dtype in FLOATS and len(x) <= 1024:
-        y: Array = _ones(len(x), x.dtype).dot(x)  # the quickest start for a bias's few numbers
+        y: Array = ones_vector(len(x), x.dtype).dot(x)  # the quickest start for a bias's few numbers
     else:
         y = _add(x, axes) if axes else x
     return y if y.shape == shape else y.reshape(shape)
