@@ -22,19 +22,7 @@ from pellucid.nn.losses import (
     nll_loss,
     soft_margin_loss,
 )
-
-DTYPES = [np.float32, np.float64]
-
-
-def leaf(values: Any, dtype: Any = np.float64) -> pl.Tensor:
-    return pl.Tensor(np.array(values, dtype), requires_grad=True)
-
-
-def value_and_gradient(function: Any, x: pl.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-    y = function(x, *args, **kwargs)
-    y.sum().backward()
-    assert x.grad is not None
-    return y.tolist(), x.grad.tolist()
+from tests.nn.differentiated import DTYPES, leaf, value_and_gradient
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
