@@ -5,6 +5,7 @@ may look at one array (a slice, a reshaped or a detached tensor), so a write thr
 
 from __future__ import annotations
 
+import threading
 import weakref
 from itertools import count
 
@@ -23,9 +24,13 @@ class Changes:
     latest = 0
 
 
+_one_at_a_time = threading.Lock()
+
+
 def changed_now() -> int:
     """The time of a change that happens now."""
-    Changes.latest = time = clock()
+    with _one_at_a_time:  # else a slow thread could set the latest time back, and another's change go unseen
+        Changes.latest = time = clock()
     return time
 
 
