@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pellucid.core.paths import cache_folder
 from pellucid.data import fashion_mnist, mnist, mnist_files, write_idx
-from pellucid.data._files import cache_folder, digest
+from pellucid.data._files import digest
 from pellucid.errors import DataError, FileFormatError, MissingFileError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pellucid._typing import Array
+
 if TYPE_CHECKING:
     from pellucid.core.op import Op
     from pellucid.core.tensor import Tensor
@@ -37,6 +39,10 @@ class Recorder:
 
     def value_read(self, tensor: Tensor) -> None:
         """Python is about to look at the values."""
+
+    def expected(self, tensor: Tensor, check: Callable[[Array], Any]) -> None:
+        """`check` has looked at the values of a tensor and would have raised if they were of no use: whoever computes
+        the same with other values shall look at those."""
 
     def enter_scope(self, name: str) -> None:
         """A layer, a composite or a named part begins."""
@@ -148,6 +154,15 @@ class quiet:
         if self.before is not None:
             state.quiet = False
             _restore(self.before)
+
+
+def expect(tensor: Tensor, check: Callable[[Array], Any]) -> Any:
+    """Look at the values of an argument: `check` raises if they are of no use. A recorder hears of it, so that other
+    values are looked at as well."""
+    result = check(tensor.data)
+    if state.recorder is not None:
+        state.recorder.expected(tensor, check)
+    return result
 
 
 @contextmanager

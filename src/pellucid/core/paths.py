@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,6 +87,20 @@ def made_folder(path: Path) -> Path:
     except OSError as problem:
         raise _refused(path, problem) from None
     return path
+
+
+def cache_folder() -> Path:
+    """Where downloads and compiled code are kept: `PELLUCID_CACHE`, else the platform's cache folder for pellucid."""
+    chosen = os.environ.get("PELLUCID_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA")
+        return (Path(base) if base else Path.home() / "AppData" / "Local") / "pellucid" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "pellucid"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "pellucid"
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -13,22 +12,6 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 DEFLATE_RATIO = 1032
 """Deflate cannot expand data by more than this factor, so that a compressed file bounds what it may hold."""
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: `PELLUCID_CACHE`, else the platform's cache folder for pellucid."""
-    import sys
-
-    chosen = os.environ.get("PELLUCID_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA")
-        return (Path(base) if base else Path.home() / "AppData" / "Local") / "pellucid" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "pellucid"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "pellucid"
 
 
 def is_gzip(path: Path) -> bool:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.core.check import Flag, Options, checked
-from pellucid.core.paths import as_path
+from pellucid.core.paths import as_path, cache_folder
 from pellucid.data._download import Published, download
-from pellucid.data._files import cache_folder, digest
+from pellucid.data._files import digest
 from pellucid.data.dataset import Dataset
 from pellucid.data.idx import SPLITS, find, idx_folder
 from pellucid.errors import DataError, FileFormatError, MissingFileError

@@ -4,7 +4,7 @@ and explained."""
 from __future__ import annotations
 
 from pellucid.graph.batch import bind, generalize, record_batched
-from pellucid.graph.ir import Batch, Captured, Graph, Instruction, Read, Scope, Value
+from pellucid.graph.ir import Batch, Captured, Expectation, Graph, Instruction, Read, Scope, Value
 from pellucid.graph.run import Ran, replay, run
 from pellucid.graph.trace import record
 from pellucid.graph.verify import verify
@@ -12,6 +12,7 @@ from pellucid.graph.verify import verify
 __all__ = [
     "Batch",
     "Captured",
+    "Expectation",
     "Graph",
     "Instruction",
     "Ran",

@@ -82,6 +82,14 @@ class Instruction:
     stopped: tuple[int, ...] = ()
 
 
+class Expectation(NamedTuple):
+    """A look that Python had at a value that came from the inputs alone: `check(array)` raises where other values would
+    be of no use, such as a label that is no class."""
+
+    value: Value
+    check: Callable[[Any], Any]
+
+
 class Read(NamedTuple):
     """A value that Python looked at while the graph was recorded: the graph goes on as if it were always the same."""
 
@@ -102,6 +110,7 @@ class Graph:
         of each.
     reads : values that Python looked at, where recording was not strict.
     float_dtype : the default dtype while recording: what whole numbers become in functions of floats.
+    expectations : looks that a run with other inputs repeats. Files do not keep them.
     """
 
     name: str
@@ -112,6 +121,7 @@ class Graph:
     updates: tuple[tuple[Value, Value], ...] = ()
     reads: tuple[Read, ...] = ()
     float_dtype: str = "float32"
+    expectations: tuple[Expectation, ...] = ()
 
     def __str__(self) -> str:
         from pellucid.graph.text import written

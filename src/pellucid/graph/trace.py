@@ -23,7 +23,7 @@ from pellucid.core.rng import default_generator
 from pellucid.core.spec import Spec
 from pellucid.core.tensor import Tensor, as_tensor, wrap
 from pellucid.errors import ArgumentTypeError, RecordingError
-from pellucid.graph.ir import Captured, Graph, Instruction, Read, Scope, Value, leaves, mapped
+from pellucid.graph.ir import Captured, Expectation, Graph, Instruction, Read, Scope, Value, leaves, mapped
 from pellucid.graph.names import function_name, input_names, named_tensors
 from pellucid.graph.reads import use_of_values
 from pellucid.graph.text import scope_text
@@ -108,6 +108,7 @@ class _Recording(Recorder):
         self.instructions: list[Instruction] = []
         self.captured: list[Captured] = []
         self.reads: list[Read] = []
+        self.expectations: list[Expectation] = []
         self._next_id = 0
         self._known: dict[int, _Known] = {}
         # Arrays of values, first come: an operation may give its input's array as its result.
@@ -119,6 +120,8 @@ class _Recording(Recorder):
         self._updates: dict[int, tuple[Value, Value]] = {}
         # Values that differ from run to run, and constants that Python has looked at.
         self._varying: set[int] = set()
+        # Values that come from the inputs alone.
+        self._of_inputs: set[int] = set()
         self._looked_at: dict[int, RecordingError] = {}
         self._lazy: dict[int, _Lazy] = {}
         self._assigned_results: dict[int, tuple[weakref.ref[Tensor], RecordingError]] = {}
@@ -137,6 +140,7 @@ class _Recording(Recorder):
                 tensor = twin
             self.arguments.append(tensor)
             self.inputs.append(self._root(tensor, name, varying=True))
+            self._of_inputs.add(self.inputs[-1].id)
         outside = [*named_tensors(function), ("random_state", default_generator.state, True)]
         self._outside = {id(t): (name, t, is_state) for name, t, is_state in outside}
         # A tensor made from a parameter's array leads back to the parameter, also before that was used.
@@ -158,6 +162,9 @@ class _Recording(Recorder):
         result = self._new_value(output.data)
         if any(isinstance(v, Value) and v.id in self._varying for v in values):
             self._varying.add(result.id)
+        given = [v.id for v in values if isinstance(v, Value)]
+        if given and self._of_inputs.issuperset(given):
+            self._of_inputs.add(result.id)
         self.instructions.append(
             Instruction(op, tuple(values), dict(attrs), result, tuple(self._scope), tuple(stopped))
         )
@@ -192,6 +199,11 @@ class _Recording(Recorder):
             raise problem
         else:
             self.reads.append(Read(value, use, problem.at))
+
+    def expected(self, tensor: Tensor, check: Callable[[Array], Any]) -> None:
+        value, _ = self._look_up(tensor)
+        if value.id in self._of_inputs:
+            self.expectations.append(Expectation(value, check))
 
     def enter_scope(self, name: str) -> None:
         self._scope_calls += 1
@@ -343,6 +355,7 @@ class _Recording(Recorder):
             updates=tuple(self._updates.values()),
             reads=tuple(self.reads),
             float_dtype=default_dtype().name,
+            expectations=tuple(self.expectations),
         )
 
     def _check_untouched(self) -> None:

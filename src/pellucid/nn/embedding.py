@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from pellucid._typing import Array
 from pellucid.core.check import Flag, Integer, Real, check, checked
-from pellucid.core.context import default_dtype, no_grad
+from pellucid.core.context import default_dtype, expect, no_grad
 from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor, as_tensor, wrap
 from pellucid.errors import DTypeError, IndexRangeError, ShapeError
@@ -66,7 +67,10 @@ def embedding(
 def _check_indices(indices: Tensor, rows: int) -> None:
     if indices.dtype.kind not in "iu":
         raise DTypeError("nn.embedding-dtype", dtype=indices.dtype)
-    values = indices.data
+    expect(indices, lambda values: _check_rows(values, rows))
+
+
+def _check_rows(values: Array, rows: int) -> None:
     if values.size and not (int(values.min()) >= 0 and int(values.max()) < rows):
         wrong = (values < 0) | (values >= rows)
         place = np.argwhere(wrong)[0]

@@ -12,7 +12,7 @@ import numpy as np
 
 from pellucid._typing import Array, Shape
 from pellucid.core.check import check
-from pellucid.core.context import state
+from pellucid.core.context import expect, state
 from pellucid.core.op import REGISTRY
 from pellucid.core.tensor import Tensor, apply, wrap
 from pellucid.errors import DataError, DTypeError, LabelError, ModelError, ShapeError, warn
@@ -144,7 +144,8 @@ class Labels:
     """
 
     def __init__(self, loss: str, x: Tensor, target: Tensor, axis: int, ignore_index: int | None) -> None:
-        ignored = check_labels(loss, x.shape, axis, target.data, ignore_index)
+        shape = x.data.shape
+        ignored = expect(target, lambda labels: check_labels(loss, shape, axis, labels, ignore_index))
         self.loss, self.axis, self.shape = loss, axis, target.data.shape
         kept = (*x.data.shape[:axis], 1, *x.data.shape[axis + 1 :])
         # A recorded graph is run with other labels too: there the ignored ones are always looked for.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pellucid.core.check import Flag, Integer, Real, checked
+from pellucid.core.context import expect
 from pellucid.core.tensor import Tensor, as_tensor, wrap
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn.containers import ModuleList, Sequential
@@ -103,7 +104,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         x, t = as_input(input), as_tensor(target)
         if x.ndim not in (1, 2):
             raise ShapeError("losses.no-features", loss=_NAME, shape=x.shape)
-        check_labels(_NAME, (*x.shape[:-1], self.n_classes), x.ndim - 1, t.data, None)
+        shape = (*x.shape[:-1], self.n_classes)
+        expect(t, lambda labels: check_labels(_NAME, shape, len(shape) - 1, labels, None))
         if t.size == 0:
             raise ShapeError("losses.empty", loss=_NAME, shape=t.shape)
         t._read()  # which clusters are computed depends on the labels

@@ -4,10 +4,12 @@ and the multi-label mean of several yes-or-no outputs. All are computed from log
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pellucid._typing import Array, Reduction
 from pellucid.core.check import checked
+from pellucid.core.context import expect
 from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor
 from pellucid.errors import ShapeError
@@ -69,7 +71,7 @@ def binary_cross_entropy(
     """
     p, t = pair("binary_cross_entropy", input, target)
     warn_if_swapped("binary_cross_entropy", p, t)
-    in_unit_interval("binary_cross_entropy", t.data)
+    expect(t, partial(in_unit_interval, "binary_cross_entropy"))
     x = logits_behind(p)
     if x is None:
         probabilities("binary_cross_entropy", p.data)
@@ -117,7 +119,7 @@ def binary_cross_entropy_with_logits(
     x, t = pair(name, input, target)
     takes_logits(name, x, ("sigmoid", "softmax"))
     warn_if_swapped(name, x, t)
-    in_unit_interval(name, t.data)
+    expect(t, partial(in_unit_interval, name))
     if pos_weight is None:
         losses = logistic_loss(x, t)
     else:
@@ -145,7 +147,7 @@ def soft_margin_loss(input: Any, target: Any, *, reduction: Reduction = "mean") 
         J. Friedman, T. Hastie and R. Tibshirani, Additive logistic regression, Annals of Statistics 28 (2000).
     """
     x, t = pair("soft_margin_loss", input, target)
-    plus_or_minus_one("soft_margin_loss", t.data)
+    expect(t, partial(plus_or_minus_one, "soft_margin_loss"))
     return reduced("soft_margin_loss", logistic_loss(t * x, 1.0), reduction, t)
 
 
@@ -174,7 +176,7 @@ def multilabel_soft_margin_loss(
     takes_logits(name, x, ("sigmoid", "softmax"))
     if x.ndim == 0 or x.shape[-1] == 0:
         raise ShapeError("losses.no-classes", loss=name, shape=x.shape)
-    in_unit_interval(name, t.data)
+    expect(t, partial(in_unit_interval, name))
     losses = logistic_loss(x, t)
     if weight is not None:
         losses = losses * class_weight(name, weight, x, x.shape[-1])

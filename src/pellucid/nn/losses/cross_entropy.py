@@ -4,10 +4,12 @@ Outputs (N, C, ...) and labels (N, ...) or class probabilities come in; a single
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pellucid._typing import Array, Reduction, Shape
 from pellucid.core.check import Integer, Real, check, checked
+from pellucid.core.context import expect
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError, warn
 from pellucid.nn.losses._checks import (
@@ -108,7 +110,7 @@ def _soft(
     log_p: Tensor, t: Tensor, w: Tensor | None, axis: int, reduction: str, smoothing: float, sample_weight: Any
 ) -> Tensor:
     """Cross-entropy with class probabilities."""
-    check_distribution("cross_entropy", axis, t.data)
+    expect(t, partial(check_distribution, "cross_entropy", axis))
     if smoothing != 0.0:
         t = t * (1.0 - smoothing) + smoothing / log_p.shape[axis]
     terms = t * log_p

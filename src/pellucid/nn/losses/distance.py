@@ -5,10 +5,12 @@ number, or one for each row, leaves.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pellucid._typing import Reduction
 from pellucid.core.check import Flag, Real, check, checked
+from pellucid.core.context import expect
 from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor
 from pellucid.errors import ArgumentTypeError, ShapeError
@@ -81,7 +83,7 @@ def cosine_embedding_loss(
     _check_features(name, a)
     if t.shape != a.shape[:-1]:
         refuse_shapes(name, a.shape[:-1], t.data, f"input1 {a.shape}, input2 {b.shape}, target {t.shape}")
-    plus_or_minus_one(name, t.data)
+    expect(t, partial(plus_or_minus_one, name))
     lengths = (sum_(a * a, -1) + _TINY) * (sum_(b * b, -1) + _TINY)
     cosine = sum_(a * b, -1) / sqrt(lengths)
     return reduced(name, where(equal(t, 1.0), 1.0 - cosine, clip(cosine - margin, min=0.0)), reduction, t)

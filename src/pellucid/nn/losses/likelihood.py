@@ -5,10 +5,12 @@ the Kullback-Leibler divergence between distributions. Input and target have the
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 from pellucid._typing import Array, Reduction
 from pellucid.core.check import Flag, Options, Real, check, checked
+from pellucid.core.context import expect
 from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor
 from pellucid.errors import ModelError, ShapeError
@@ -64,7 +66,7 @@ def poisson_nll_loss(
     """
     check("poisson_nll_loss: eps", eps, _EPS)
     x, t = pair("poisson_nll_loss", input, target)
-    not_negative("poisson_nll_loss", t.data, "count")
+    expect(t, partial(not_negative, "poisson_nll_loss", what="count"))
     if log_input:
         losses = exp(x) - t * x
     else:
@@ -157,7 +159,7 @@ def kl_div(input: Any, target: Any, *, reduction: str = "batchmean", log_target:
     if log_target:
         losses = exp(t) * (t - x)
     else:
-        not_negative("kl_div", t.data, "probability")
+        expect(t, partial(not_negative, "kl_div", what="probability"))
         some = greater(t, 0.0)
         # 0 log 0 is 0.
         losses = t * (where(some, log(where(some, t, 1.0)), 0.0) - x)

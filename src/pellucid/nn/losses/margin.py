@@ -4,12 +4,14 @@ classes against the others. Scores and labels come in; a single number, or one f
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pellucid._typing import Array, Reduction, Shape
 from pellucid.core.check import Options, Real, check, checked
+from pellucid.core.context import expect
 from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor, as_tensor, wrap
 from pellucid.errors import DTypeError, LabelError, ShapeError
@@ -63,7 +65,7 @@ def margin_ranking_loss(
     x1 = as_input(input1)
     x2, t = as_target(input2, x1), as_target(target, x1)
     same_shapes("margin_ranking_loss", input1=x1, input2=x2, target=t)
-    plus_or_minus_one("margin_ranking_loss", t.data)
+    expect(t, partial(plus_or_minus_one, "margin_ranking_loss"))
     return reduced("margin_ranking_loss", clip(margin - t * (x1 - x2), min=0.0), reduction, t)
 
 
@@ -87,7 +89,7 @@ def hinge_embedding_loss(input: Any, target: Any, *, margin: float = 1.0, reduct
     """
     check("hinge_embedding_loss: margin", margin, _MARGIN)
     x, t = pair("hinge_embedding_loss", input, target)
-    plus_or_minus_one("hinge_embedding_loss", t.data)
+    expect(t, partial(plus_or_minus_one, "hinge_embedding_loss"))
     losses = where(equal(t, 1.0), x, clip(margin - x, min=0.0))
     return reduced("hinge_embedding_loss", losses, reduction, t)
 

@@ -19,7 +19,7 @@ from pellucid.ops._families.elementwise import broadcast_shapes, common_dtype, f
 from pellucid.ops._families.movement import movement
 from pellucid.ops._families.reduction import one_axis
 from pellucid.ops.elementwise import equal
-from pellucid.ops.index.template import ARRAY, _check_range, _index, _is_empty_list
+from pellucid.ops.index.template import ARRAY, _index, _is_empty_list, expect_range
 from pellucid.ops.shape import broadcast_to, cast, expand_dims, flatten
 
 
@@ -40,7 +40,7 @@ def take(x: Any, indices: Any, /, axis: int | None = None) -> Tensor:
     if axis is None:
         x, axis = flatten(x), 0
     number = one_axis("take", axis, x.ndim)
-    _check_range("take", indices.data, x, number)
+    expect_range("take", indices, x, number)
     return apply(_index, [x, indices], {"template": (slice(None),) * number + (ARRAY,)})
 
 
@@ -109,7 +109,7 @@ def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Tensor:
     if x.ndim != indices.ndim:
         raise ShapeError("ops.along-ndim", op="take_along_axis", x=x.shape, indices=indices.shape)
     number = one_axis("take_along_axis", axis, x.ndim)
-    _check_range("take_along_axis", indices.data, x, number)
+    expect_range("take_along_axis", indices, x, number)
     own, wanted = ([n for i, n in enumerate(t.shape) if i != number] for t in (x, indices))
     if own != wanted:
         common = list(broadcast_shapes("take_along_axis", ["x", "indices"], [tuple(own), tuple(wanted)]))
@@ -136,7 +136,7 @@ def _check_along(op: str, x: Tensor, indices: Tensor, axis: int) -> int:
     number = one_axis(op, axis, x.ndim)
     if any(b > a for i, (a, b) in enumerate(zip(x.shape, indices.shape, strict=True)) if i != number):
         raise ShapeError("ops.along-axes", op=op, x=x.shape, indices=indices.shape)
-    _check_range(op, indices.data, x, number)
+    expect_range(op, indices, x, number)
     return number
 
 

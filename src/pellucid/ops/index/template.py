@@ -14,7 +14,7 @@ import numpy as np
 
 from pellucid._typing import Array, DType, Shape
 from pellucid.core.check import shown
-from pellucid.core.context import state
+from pellucid.core.context import expect, state
 from pellucid.core.in_place import become, before_change, is_view, write
 from pellucid.core.op import NONE
 from pellucid.core.spec import Spec
@@ -120,7 +120,7 @@ def _split(op: str, x: Tensor, index: Any) -> tuple[tuple[Any, ...], list[Tensor
             template.append(item)
             axis += 1
         elif isinstance(item, int):
-            _check_range(op, np.asarray(item), x, axis)
+            _check_range(op, np.asarray(item), x.shape, axis)
             template.append(item)
             axis += 1
         elif _is_mask(item):
@@ -133,7 +133,7 @@ def _split(op: str, x: Tensor, index: Any) -> tuple[tuple[Any, ...], list[Tensor
                 arrays.append(wrap(found))
             axis += item.ndim
         else:
-            _check_range(op, item.data, x, axis)
+            expect_range(op, item, x, axis)
             template.append(ARRAY)
             arrays.append(item)
             axis += 1
@@ -195,14 +195,24 @@ def _whole(value: Any) -> int:
     return number
 
 
-def _check_range(op: str, array: Array, x: Tensor, axis: int) -> None:
-    length = x.shape[axis]
+def expect_range(op: str, indices: Tensor, x: Tensor, axis: int) -> None:
+    """Raise unless all indices lie on an axis of x.
+
+    Raises
+        IndexRangeError: one does not.
+    """
+    shape = x.shape
+    expect(indices, lambda array: _check_range(op, array, shape, axis))
+
+
+def _check_range(op: str, array: Array, shape: Shape, axis: int) -> None:
+    length = shape[axis]
     if array.size and (array.min() < -length or array.max() >= length):
         wrong = array[(array < -length) | (array >= length)].flat[0]
         if not length:
-            raise IndexRangeError("ops.index-empty", op=op, index=int(wrong), axis=axis, shape=x.shape)
+            raise IndexRangeError("ops.index-empty", op=op, index=int(wrong), axis=axis, shape=shape)
         raise IndexRangeError(
-            "ops.index-range", op=op, index=int(wrong), axis=axis, shape=x.shape, first=-length, last=length - 1
+            "ops.index-range", op=op, index=int(wrong), axis=axis, shape=shape, first=-length, last=length - 1
         )
 
 
