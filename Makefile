@@ -62,20 +62,21 @@ $(PYTHON):
 
 $(VENV)/.app: pyproject.toml | $(PYTHON)
 	@echo "Installing pellucid with its command line into $(VENV) (once)"
-	@$(PIP) -e ".[app]"
+	@$(PIP) --only-binary llvmlite -e ".[app,fast]" 2>/dev/null || { \
+	  echo "llvmlite cannot be installed here: compiled training steps will run by NumPy"; $(PIP) -e ".[app]"; }
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(PYTHON)
 	@echo "Installing what tests and checks need into $(VENV) (once)"
-	@$(PIP) -e ".[app,dev]"
+	@$(PIP) -e ".[app,dev,fast]"
 	@touch $@ $(VENV)/.app
 
 $(VENV)/.docs: pyproject.toml | $(PYTHON)
 	@echo "Installing Sphinx into $(VENV) (once)"
 	@$(PIP) -e ".[app,docs]"
-	@touch $@ $(VENV)/.app
+	@touch $@
 
 $(VENV)/.peers: $(VENV)/.dev
 	@echo "Installing the libraries that pellucid is compared with into $(VENV) (once, large)"
-	@$(PIP) -e ".[app,dev,peers]"
+	@$(PIP) -e ".[app,dev,fast,peers]"
 	@touch $@

@@ -1,10 +1,12 @@
-"""What every test shares: English messages, figures without a screen, one hypothesis profile, a folder of public data.
+"""What every test shares: English messages, figures without a screen, one hypothesis profile, a folder of public data,
+a cache of their own.
 
 `PELLUCID_DATA` names a folder that holds MNIST and other public sets; tests that take the `data_folder` fixture are
 skipped, saying so, where it is not set.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["PELLUCID_LANG"] = "en"
@@ -15,6 +17,14 @@ from hypothesis import settings
 
 settings.register_profile("pellucid", max_examples=30, deadline=None, derandomize=True)
 settings.load_profile("pellucid")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Downloads and compiled code are kept in a folder that no user has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PELLUCID_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,18 @@ def message(problem: pytest.ExceptionInfo[Exception]) -> str:
 # Accumulation
 
 
+def test_one_element_of_any_number_of_axes_needs_no_gradient_to_start_from() -> None:
+    w = leaf([[3.0]])
+    (w * w).backward()
+    assert w.grad.tolist() == [[6.0]]
+
+
+def test_an_output_that_is_given_twice_counts_twice() -> None:
+    w = leaf(3.0)
+    y = w * w
+    assert grad([y, y, 2 * y], w).item() == 6.0 + 6.0 + 12.0
+
+
 def test_backward_calls_before_a_step_add_up_and_after_it_start_afresh() -> None:
     w = leaf([1.0, 2.0])
     (w * w).sum().backward()

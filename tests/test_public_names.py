@@ -10,25 +10,29 @@ PUBLIC = {
         Generator GradientCheck Tensor UniqueAll UniqueCounts UniqueInverse abs acos acosh add all allclose any
         arange argmax argmin argsort asarray asin asinh astype atan atan2 atanh autograd bernoulli bitwise_and
         bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor bool broadcast_arrays
-        broadcast_shapes broadcast_to can_cast cast ceil celu check_gradients clip concat concatenate contract
-        copysign cos cosh count_nonzero cumprod cumsum cumulative_prod cumulative_sum data default_dtype diagonal
-        diff divide dot e einsum elu empty empty_like enable_grad equal erf errors evaluate exp exp2 expand_dims
-        expm1 eye finfo fit flatten flip float32 float64 floor floor_divide fold from_dlpack full full_like gather
-        gelu glu graph greater greater_equal hardshrink hardsigmoid hardswish hardtanh hypot iinfo inf int16 int32
-        int64 int8 integers is_grad_enabled isclose isdtype isfinite isinf isnan language leaky_relu less less_equal
-        linspace load log log10 log1p log2 log_sigmoid log_softmax logaddexp logical_and logical_not logical_or
-        logical_xor logsumexp manual_seed matmul matrix_transpose max maximum mean meshgrid min minimum mish
-        moveaxis multiply multiply_add nan negative newaxis nextafter nn no_grad nonzero norm normal not_equal
-        one_hot ones ones_like ops optim outer pad permutation permute permute_dims pi positive pow power predict
-        prelu prod reciprocal relu relu6 remainder repeat reshape result_type roll round rrelu save scatter_add
-        searchsorted seed selu set_default_dtype set_language sigmoid sign signbit silu sin sinh softmax softmin
-        softplus softshrink softsign sort split split_key sqrt square squeeze stack std subtract sum swapaxes take
-        take_along_axis tan tanh tanhshrink tensor tensordot threshold tile topk trace train transpose tril triu
-        trunc uint16 uint32 uint64 uint8 uniform unique_all unique_counts unique_inverse unique_values unsqueeze
-        unstack var vecdot where zeros zeros_like
+        broadcast_shapes broadcast_to can_cast cast ceil celu check_gradients clip compile compiler concat
+        concatenate contract copysign cos cosh count_nonzero cumprod cumsum cumulative_prod cumulative_sum data
+        default_dtype diagonal diff divide dot e einsum elu empty empty_like enable_grad equal erf errors evaluate
+        exp exp2 expand_dims expm1 eye finfo fit flatten flip float32 float64 floor floor_divide fold from_dlpack
+        full full_like gather gelu get_num_threads glu graph greater greater_equal hardshrink hardsigmoid hardswish
+        hardtanh hypot iinfo inf int16 int32 int64 int8 integers is_grad_enabled isclose isdtype isfinite isinf
+        isnan language leaky_relu less less_equal linspace load log log10 log1p log2 log_sigmoid log_softmax
+        logaddexp logical_and logical_not logical_or logical_xor logsumexp manual_seed matmul matrix_transpose max
+        maximum mean meshgrid min minimum mish moveaxis multiply multiply_add nan negative newaxis nextafter nn
+        no_grad nonzero norm normal not_equal one_hot ones ones_like ops optim outer pad permutation permute
+        permute_dims pi positive pow power predict prelu prod reciprocal relu relu6 remainder repeat reshape
+        result_type roll round rrelu save scatter_add searchsorted seed selu set_default_dtype set_language
+        set_num_threads sigmoid sign signbit silu sin sinh softmax softmin softplus softshrink softsign sort split
+        split_key sqrt square squeeze stack std subtract sum swapaxes take take_along_axis tan tanh tanhshrink
+        tensor tensordot threshold tile topk trace train transpose tril triu trunc uint16 uint32 uint64 uint8
+        uniform unique_all unique_counts unique_inverse unique_values unsqueeze unstack var vecdot where zeros
+        zeros_like
     """,
     "pellucid.autograd": """
         backward grad hessian hvp jacobian per_sample_gradients vjp
+    """,
+    "pellucid.compiler": """
+        Compiled clear_cache compile get_num_threads set_num_threads
     """,
     "pellucid.data": """
         Dataset Loader MinMax Scaler Standardize as_dataset blobs circles curve digits encode_labels fashion_mnist
@@ -41,8 +45,8 @@ PUBLIC = {
         ShapeError user_frame warn
     """,
     "pellucid.graph": """
-        Batch Captured Graph Instruction Ran Read Scope Value bind generalize record record_batched replay run
-        verify
+        Batch Captured Expectation Graph Instruction Ran Read Scope Value bind generalize record record_batched
+        replay run verify
     """,
     "pellucid.nn": """
         Activation AdaptiveLogSoftmaxWithLoss AlphaDropout BCELoss BCEWithLogitsLoss BatchNorm1d Bilinear CELU

@@ -25,11 +25,15 @@ from pellucid.ops import *  # noqa: F403
 from pellucid.ops import array_api as _array_api
 
 if TYPE_CHECKING:
+    from pellucid import compiler as compiler
     from pellucid import data as data
     from pellucid import graph as graph
     from pellucid import nn as nn
     from pellucid import optim as optim
     from pellucid import train as train
+    from pellucid.compiler.step import compile as compile
+    from pellucid.compiler.threads import get_num_threads as get_num_threads
+    from pellucid.compiler.threads import set_num_threads as set_num_threads
     from pellucid.gradient_check import GradientCheck as GradientCheck
     from pellucid.gradient_check import check_gradients as check_gradients
     from pellucid.train.evaluate import evaluate as evaluate
@@ -56,13 +60,16 @@ bool = _np.dtype(_np.bool_)
 pi, e, inf, nan, newaxis = _np.pi, _np.e, _np.inf, _np.nan, None
 
 # Rooms and functions that are imported when first used, so that `import pellucid` stays light.
-_ROOMS = ("data", "graph", "nn", "optim", "train")
+_ROOMS = ("compiler", "data", "graph", "nn", "optim", "train")
 _FUNCTIONS = {
     "fit": "train",
     "evaluate": "train",
     "predict": "train",
     "save": "train",
     "load": "train",
+    "compile": "compiler",
+    "set_num_threads": "compiler",
+    "get_num_threads": "compiler",
     "check_gradients": "gradient_check",
     "GradientCheck": "gradient_check",
 }

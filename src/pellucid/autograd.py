@@ -37,17 +37,13 @@ _time_made = attrgetter("_made")
 
 def _history(outputs: Iterable[Tensor]) -> list[Tensor]:
     """Every computed tensor that the outputs came from, latest first."""
-    seen: set[int] = set()
-    found: list[Tensor] = []
-    waiting = [t for t in outputs if t._source is not None]
-    while waiting:
-        tensor = waiting.pop()
-        if id(tensor) in seen:
-            continue
-        seen.add(id(tensor))
-        found.append(tensor)
-        inputs = tensor._source[1]  # type: ignore[index]
-        waiting += [x for x in inputs if isinstance(x, Tensor) and x._source is not None and id(x) not in seen]
+    found = list({id(t): t for t in outputs if t._source is not None}.values())
+    seen = {id(t) for t in found}
+    for tensor in found:  # grows on the way
+        for x in tensor._source[1]:  # type: ignore[index]
+            if isinstance(x, Tensor) and x._source is not None and id(x) not in seen:
+                seen.add(id(x))
+                found.append(x)
     # The clock orders computed tensors: a tensor is always later than what it came from.
     found.sort(key=_time_made, reverse=True)
     return found
@@ -140,7 +136,7 @@ def _check_output(output: Tensor, gradient: Any) -> Tensor:
     if gradient is None:
         if output.data.size != 1:
             raise GradientError("autograd.not-scalar", shape=output.shape)
-        return wrap(np.ones_like(output.data))
+        return wrap(np.array(1, output.data.dtype, ndmin=output.data.ndim))
     seed = as_tensor(gradient, output.dtype)
     if seed.shape != output.shape:
         raise ShapeError("autograd.seed-shape", given=seed.shape, expected=output.shape)

@@ -44,6 +44,19 @@ class Recorder:
         """`check` has looked at the values of a tensor and would have raised if they were of no use: whoever computes
         the same with other values shall look at those."""
 
+    def setting(self, owner: Any, read: Callable[[], Any]) -> Any:
+        """The value of an option that may change from step to step, as the update rule shall see it."""
+        return read()
+
+    def lifted(self, setting: Any, dtype: Any) -> Tensor:
+        """A Setting that meets values of a dtype, as a Tensor whose value is written before every run."""
+        raise NotImplementedError
+
+    def postponed(self, action: Callable[[], Any]) -> bool:
+        """Python is about to do what belongs to a step and is no operation, such as to move a schedule on. Whether the
+        recorder sees to it instead."""
+        return False
+
     def enter_scope(self, name: str) -> None:
         """A layer, a composite or a named part begins."""
 

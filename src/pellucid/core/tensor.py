@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from pellucid._typing import Array, DType, Shape
-from pellucid.core.context import state
+from pellucid.core.context import default_dtype, state
 from pellucid.core.convert import array_of, as_dtype
 from pellucid.core.failure import FAILURES, explained
 from pellucid.core.op import NONE, REGISTRY, Op
 from pellucid.core.operators import Operators
 from pellucid.core.other_names import explains_calls
+from pellucid.core.setting import Setting
 from pellucid.core.written import changed_now, clock, note_write
 from pellucid.errors import (
     ArgumentError,
@@ -164,15 +165,16 @@ class Tensor(Operators):
         """
         if not isinstance(value, Tensor):
             value = as_tensor(value)
-        if value.data.shape != self.data.shape:
+        array, before = value.data, self.data
+        if array.shape != before.shape:
             raise ShapeError("core.assign", given=value.shape, expected=self.shape)
         recorder = state.recorder
         if recorder is not None:
-            if value.data.dtype != self.data.dtype:
-                value = apply(REGISTRY["cast"], [value], {"dtype": self.data.dtype.name})
+            if array.dtype != before.dtype:
+                value = apply(REGISTRY["cast"], [value], {"dtype": before.dtype.name})
+                array = value.data
             recorder.assignment(self, value)
-        array = value.data
-        self.__dict__["data"] = array if array.dtype == self.data.dtype else array.astype(self.data.dtype)
+        self.__dict__["data"] = array if array.dtype is before.dtype else array.astype(before.dtype, copy=False)
         self._changed = changed_now()
         return self
 
@@ -323,6 +325,19 @@ def as_tensor(data: Any, dtype: Any = None) -> Tensor:
 _NUMBERS = (float, int, bool)
 
 
+def _operand(x: Any, inputs: list[Any]) -> Any:
+    """What an operation takes: a Tensor or a Python number."""
+    if isinstance(x, Tensor) or type(x) in _NUMBERS:
+        return x
+    if isinstance(x, Setting):
+        floats = [t.data.dtype for t in inputs if isinstance(t, Tensor) and t.data.dtype.kind == "f"]
+        dtype = np.result_type(*floats) if floats else default_dtype()
+        return float(x) if state.recorder is None else state.recorder.lifted(x, dtype)
+    if isinstance(x, np.generic) and type(number := x.item()) in _NUMBERS:
+        return number
+    return wrap(to_array(x))
+
+
 def apply(op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Tensor:
     """Run one operation: its value by NumPy, and, where a gradient is asked for, the memory of how it came to be.
 
@@ -331,19 +346,16 @@ def apply(op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Tensor:
     """
     arrays = []
     track = False
-    for i, x in enumerate(inputs):
+    for x in inputs:
         if isinstance(x, Tensor):
             arrays.append(x.data)
             if x.requires_grad:
                 track = True
         elif type(x) in _NUMBERS:
             arrays.append(x)
-        elif isinstance(x, np.generic) and type(number := x.item()) in _NUMBERS:
-            inputs[i] = number
-            arrays.append(number)
         else:
-            inputs[i] = x = wrap(to_array(x))
-            arrays.append(x.data)
+            inputs[:] = [_operand(x, inputs) for x in inputs]
+            return apply(op, inputs, attrs)
     try:
         value = op.value(*arrays, **attrs) if attrs else op.value(*arrays)
     except PellucidError:

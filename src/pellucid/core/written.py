@@ -48,9 +48,15 @@ def owner(array: Array) -> Array:
 
 def note_write(array: Array, time: int) -> None:
     """The memory of `array` was written to at `time`."""
+    key, reference = mark(array)
+    WRITES[key] = (reference, time)
+
+
+def mark(array: Array) -> tuple[int, weakref.ref[Array]]:
+    """The entry of an array in WRITES but for the time: for whoever writes to it again and again."""
     whole = owner(array)
     key = id(whole)
-    WRITES[key] = (weakref.ref(whole, lambda _: WRITES.pop(key, None)), time)
+    return key, weakref.ref(whole, lambda _: WRITES.pop(key, None))
 
 
 def written_after(array: Array, time: int) -> bool:

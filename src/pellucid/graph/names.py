@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType
 from typing import Any
 
 from pellucid.core.tensor import Tensor
@@ -49,8 +50,37 @@ def named_tensors(function: Callable[..., Any]) -> Iterator[NamedTensor]:
                 yield name, tensor, is_state
 
 
-def _reachable(function: Any) -> Iterator[tuple[str, Any]]:
-    """What the function refers to by name: itself if it is a module, its object, its closure, its globals."""
+def reachable(function: Callable[..., Any]) -> tuple[list[Tensor], list[Any]]:
+    """The tensors that a function can reach, those that its optimizers train among them, and its optimizers."""
+    tensors = {id(t): t for _, t, _ in named_tensors(function)}
+    optimizers = [item for _, item in _reachable(function) if _is_optimizer(item)]
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            tensors.update((id(t), t) for t in group["params"])
+    return list(tensors.values()), optimizers
+
+
+def modules_of(function: Callable[..., Any]) -> list[Any]:
+    """The outermost modules that a function can reach."""
+    return list({id(item): item for _, item in _reachable(function) if _is_module(item)}.values())
+
+
+def _reachable(function: Any, seen: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
+    """What the function refers to by name, and what the functions do that it refers to."""
+    for name, item in _referred(function):
+        yield name, item
+        inner = getattr(item, "__wrapped__", item)
+        beside = isinstance(inner, FunctionType) and (inner.__closure__ or inner.__globals__ is _globals_of(function))
+        if beside and id(inner) not in seen and len(seen) < 8:
+            yield from _reachable(inner, seen | {id(inner)})
+
+
+def _globals_of(function: Any) -> Any:
+    return getattr(getattr(function, "__func__", function), "__globals__", None)
+
+
+def _referred(function: Any) -> Iterator[tuple[str, Any]]:
+    """What a function refers to by name: itself if it is a module, its object, its closure, its globals."""
     while isinstance(function, functools.partial):
         yield from ((f"argument.{n}", a) for n, a in enumerate(function.args))
         yield from function.keywords.items()

@@ -5,7 +5,7 @@ so that gradients flow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +52,7 @@ def run(graph: Graph, *inputs: Any, captured: Mapping[str, Any] | None = None, c
     with quiet(), float_dtype(graph.float_dtype):
         for number, instruction in enumerate(graph.instructions):
             arguments = [arrays[x.id] if isinstance(x, Value) else x for x in instruction.inputs]
-            result = _evaluated(instruction, arguments)
+            result = evaluated(instruction, arguments)
             arrays[instruction.output.id] = result if type(result) is np.ndarray else np.asarray(result)
             for identity in release.get(number, ()):
                 del arrays[identity]
@@ -150,7 +150,12 @@ def _last_uses(graph: Graph) -> dict[int, list[int]]:
     return release
 
 
-def _evaluated(instruction: Instruction, arguments: list[Any]) -> Any:
+def evaluated(instruction: Instruction, arguments: Sequence[Any]) -> Any:
+    """The value of one operation; what goes wrong says in which layer.
+
+    Raises
+        GraphError: NumPy refuses the arguments.
+    """
     try:
         return instruction.op.value(*arguments, **instruction.attrs)
     except PellucidError as error:

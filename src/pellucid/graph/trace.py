@@ -64,7 +64,7 @@ def record(function: Callable[..., Any], *examples: Any, strict: bool = True) ->
         raise ArgumentTypeError("graph.not-a-function", value=shown(function), type=type(function).__name__)
     if state.recorder is not None:
         raise RecordingError("graph.nested")
-    recording = _Recording(function, examples, strict)
+    recording = Recording(function, examples, strict)
     state.recorder = recording
     try:
         outputs = recording.returned(function(*recording.arguments))
@@ -101,7 +101,9 @@ class _Root(NamedTuple):
     checksum: int
 
 
-class _Recording(Recorder):
+class Recording(Recorder):
+    """Listens while a function runs; `finished` gives its graph."""
+
     def __init__(self, function: Callable[..., Any], examples: tuple[Any, ...], strict: bool) -> None:
         self.name = function_name(function)
         self.strict = strict

@@ -57,6 +57,21 @@ class Parameter(Tensor):
         super().__init__(data, dtype, requires_grad)
 
 
+_behaviour_changes = 0
+
+
+def note_behaviour() -> None:
+    """Something that `forward` may depend on has changed in a module."""
+    global _behaviour_changes
+    _behaviour_changes += 1
+
+
+PLAIN = (bool, int, float, str, type(None))
+
+
+_OF_THIS_OBJECT = ("_named_at", "_chain", "_entry", "_behaviour")
+
+
 class Parts:
     """The parts of a module: everything about them that does not need a call."""
 
@@ -79,7 +94,11 @@ class Parts:
 
     def __getstate__(self) -> dict[str, Any]:
         # What was worked out from the count of registrations holds in this process and for this object only.
-        return {name: value for name, value in vars(self).items() if name not in ("_named_at", "_chain", "_entry")}
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in _OF_THIS_OBJECT
+        }
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
@@ -88,6 +107,7 @@ class Parts:
             self._register(name, value, "module")
         elif name not in self._kinds:
             object.__setattr__(self, name, value)
+            note_behaviour()
             if type(value) in _HIDE_PARTS and not name.startswith("_"):
                 self._warn_if_hidden(name, value)
         elif value is None or (self._kinds[name].endswith("buffer") and isinstance(value, Tensor)):

@@ -17,13 +17,17 @@ from pellucid.core.context import quiet, state
 from pellucid.core.other_names import DEVICES
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import ArgumentError, DTypeError, ModelError, PellucidError
+from pellucid.nn import _parts
 from pellucid.nn._calls import RemovableHandle, as_inputs, calls
-from pellucid.nn._parts import Parameter, Parts, joined
+from pellucid.nn._parts import PLAIN, Parameter, Parts, joined, note_behaviour
 from pellucid.nn._state_dict import LoadResult, load
 
 __all__ = ["Module", "Parameter"]
 
 _numbers = count()
+
+# Attributes that follow from others.
+_WORKED_OUT = frozenset(("_named_at", "_path", "_hooked"))
 
 
 class Module(Parts):
@@ -49,6 +53,9 @@ class Module(Parts):
     between_layers = False
     # Shape of a row and dtype of each Tensor that it was last called with from outside: a file is written for such.
     inputs_seen: Sequence[tuple[Shape, DType]] = ()
+
+    # Worked out by `behaviour`: when, what, and the parameters.
+    _behaviour: Any = None
 
     # Worked out for raw inputs: the count of registrations it holds for, the first floating parameter, indices or not.
     _entry: Any = None
@@ -209,7 +216,26 @@ class Module(Parts):
         check("train: mode", mode, Flag())
         for module in self.modules():
             vars(module)["training"] = bool(mode)
+        note_behaviour()
         return self
+
+    def behaviour(self) -> tuple[Any, ...]:
+        """Everything besides tensors that its `forward` may depend on: modes, options, hooks, which parameters are
+        trained. A compiled function is recorded anew where it differs."""
+        changes = (_parts._behaviour_changes, _parts.structure)
+        if self._behaviour is None or self._behaviour[0] != changes:
+            modules = list(self.modules())
+            options = tuple(
+                (name, value)
+                for m in modules
+                for name, value in vars(m).items()
+                if name not in _WORKED_OUT
+                if type(value) in PLAIN or (type(value) is tuple and all(type(v) in PLAIN for v in value))
+            )
+            hooks = tuple(key for m in modules for key in (*m._hooks, *m._pre_hooks))
+            vars(self)["_behaviour"] = (changes, (options, hooks), list(self.parameters()))
+        _, found, parameters = self._behaviour
+        return found, tuple([p.requires_grad for p in parameters])
 
     def eval(self) -> Module:
         """Make it and everything inside it behave as in use; returns self."""

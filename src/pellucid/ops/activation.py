@@ -12,12 +12,15 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import numpy as np
+
+from pellucid._typing import Array
 from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.core.written import clock
 from pellucid.errors import ShapeError
 from pellucid.ops._families.composite import composite
-from pellucid.ops._families.elementwise import elementwise
+from pellucid.ops._families.elementwise import FLOATS, elementwise
 from pellucid.ops._families.reduction import one_axis
 from pellucid.ops.elementwise import abs_, erf, exp, logical_and, multiply, tanh, where
 from pellucid.ops.log_softmax import log_softmax as log_softmax
@@ -39,14 +42,33 @@ def _between(x: Tensor, low: float, high: float) -> Tensor:
 
 # Piecewise linear
 
+# NumPy would make an array of a Python 0 at every call.
+_ZERO = {dtype: np.zeros((), dtype) for dtype in FLOATS}
 
-@elementwise(onnx=NONE("Where of a comparison"), kind="float", vjp=(lambda h, y, g, x: pass_positive(h, x), None))
+
+def _pass_positive(g: Array, x: Array) -> Array:
+    zero = _ZERO[g.dtype]
+    y: Array = np.where(x > zero, g, zero)
+    return y
+
+
+def _relu(x: Array) -> Array:
+    y: Array = np.maximum(x, _ZERO[x.dtype])
+    return y
+
+
+@elementwise(
+    onnx=NONE("Where of a comparison"),
+    kind="float",
+    vjp=(lambda h, y, g, x: pass_positive(h, x), None),
+    quick=_pass_positive,
+)
 def pass_positive(m: Any, g: Any, x: Any) -> Any:
     """g where x is positive, else 0: the gradient of relu."""
     return m.where(x > 0, g, 0.0)
 
 
-@elementwise(onnx="Relu", accepts="fiu", vjp=lambda g, y, x: pass_positive(g, y))
+@elementwise(onnx="Relu", accepts="fiu", vjp=lambda g, y, x: pass_positive(g, y), quick=_relu)
 def relu(m: Any, x: Any) -> Any:
     """The input where it is positive, else 0; the gradient at 0 is 0."""
     return m.maximum(x, 0)

@@ -5,11 +5,13 @@ with options of their own. Checked ParamGroups leave. Called by Optimizer when i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pellucid.core.check import Constraint, check, shown, unknown_argument
+from pellucid.core.context import state
 from pellucid.core.tensor import Tensor
 from pellucid.errors import ArgumentError, ArgumentTypeError, DTypeError
 
@@ -39,6 +41,11 @@ class ParamGroup(dict[str, Any]):
         self.owner = owner
         self.constraints = constraints
         self.update(values)
+
+    def __getitem__(self, key: str) -> Any:
+        if state.recorder is None or key not in self.constraints:
+            return super().__getitem__(key)
+        return state.recorder.setting((id(self), key), partial(super().__getitem__, key))
 
     def __setitem__(self, key: str, value: Any) -> None:
         if isinstance(value, np.generic):

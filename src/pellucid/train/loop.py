@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from pellucid.train.metrics import Metric
 from pellucid.train.nonfinite import Before, check_weights, explain_non_finite
 from pellucid.train.progress import Progress
 from pellucid.train.run import Run, arrays_of
+
+if TYPE_CHECKING:
+    from pellucid.train.compiled import CompiledEpochs
 
 
 @dataclass
@@ -67,6 +70,8 @@ def train(
     Raises
         NonFiniteError: the loss became NaN or infinite. This and any other error has the run's `history`.
     """
+    from pellucid.train.compiled import compiled_epochs
+
     listeners = [c for c in callbacks if listens_to_batches(c)]
     epochs_metrics = with_thresholds(run.model, run.loader.data.x, run.loss, run.metrics)
     progress.begin(run)
@@ -75,9 +80,10 @@ def train(
             with modes_kept(run.model):
                 for callback in callbacks:
                     callback.on_train_begin(run)
+                compiled = compiled_epochs(run, step, bool(epochs_metrics))
                 while run.epoch < run.epochs and run.stopping is None:
                     run.start = arrays_of(run.model)
-                    whole = _epoch(run, step, callbacks, listeners, epochs_metrics, progress)
+                    whole = _epoch(run, step, compiled, callbacks, listeners, epochs_metrics, progress)
                     if whole and save is not None:
                         save()
         except KeyboardInterrupt:
@@ -112,29 +118,83 @@ def _choose_weights(run: Run, restore_best: bool) -> None:
 def _epoch(
     run: Run,
     step: Step,
+    compiled: CompiledEpochs | None,
     callbacks: list[Callback],
     listeners: list[Callback],
     metrics: list[Metric],
     progress: Progress,
 ) -> bool:
     """Train for one epoch, measure it, and move on to the next; False if the run was stopped within it."""
-    model, optimizer, loader = run.model, run.optimizer, run.loader
     start = time.perf_counter()
     for callback in callbacks:
         callback.on_epoch_begin(run)
-    model.train()
-    criterion = run.loss
-    summed = getattr(criterion, "reduction", "mean") == "sum"
+    run.model.train()
+    run.batch, run.num_batches = 0, len(run.loader)
+    seen = Seen(getattr(run.loss, "reduction", "mean") == "sum", bool(metrics))
+    lr = run.lr
+
+    def after_batch() -> None:
+        for listener in listeners:
+            listener.on_batch_end(run)
+        progress.batch(run)
+
+    whole = (
+        _batches(run, step, seen, after_batch)
+        if compiled is None
+        else compiled.batches(run, step, seen, after_batch, one_by_one=bool(listeners))
+    )
+    if not whole:
+        return False
+    check_weights(run)
+    record = {"loss": seen.loss}
+    if metrics:
+        y_all = np.concatenate([y for _, y in seen.collected])
+        pred_all = np.concatenate([p for p, _ in seen.collected])
+        record.update((m.name, m(pred_all, y_all)) for m in metrics)
+    if run.validation is not None:
+        held_out = measured(run.model, run.validation, run.loss, metrics)
+        record.update((f"val_{name}", number) for name, number in held_out.items())
+    record["lr"] = lr
+    record["time_s"] = time.perf_counter() - start
+    _finish(run, record, callbacks, progress)
+    return True
+
+
+class Seen:
+    """What the batches of an epoch gave: their losses, and the outputs where metrics are computed from them.
+
+    Parameters
+        summed : whether losses are sums over rows, not means
+        collects : whether outputs are kept
+    """
+
+    def __init__(self, summed: bool, collects: bool) -> None:
+        self.summed = summed
+        self.collects = collects
+        self.collected: list[tuple[Array, Array]] = []
+        self._total, self._amount = 0.0, 0.0
+
+    def add(self, value: float, amount: float, y_pred: Array | None, y: Array | None) -> None:
+        """Note a batch: its loss, its rows or what they weigh, outputs and targets."""
+        self._total += value if self.summed else value * amount
+        self._amount += amount
+        if self.collects:
+            self.collected.append((y_pred, y))  # type: ignore[arg-type]
+
+    @property
+    def loss(self) -> float:
+        """The loss of the epoch."""
+        return self._total if self.summed else self._total / self._amount
+
+
+def _batches(run: Run, step: Step, seen: Seen, after_batch: Callable[[], None]) -> bool:
+    """Train on the batches of an epoch, operation by operation; False if the run was stopped."""
+    optimizer, loader, criterion = run.optimizer, run.loader, run.loss
     order, size = loader.order(run.epoch), loader.batch_size
     last_row = min(len(loader.data), len(loader) * size)
-    run.batch, run.num_batches = 0, len(loader)
-    collected: list[tuple[Array, Array]] = []
-    total, seen = 0.0, 0.0
     # Whether there are gradients that no update has used.
     fresh = False
-    lr = run.lr
-    buffers = list(model.buffers())
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    buffers = list(run.model.buffers())
     for x, y in loader.batches(run.epoch):
         first = run.batch * size
         run.rows = order[first : first + size]
@@ -143,7 +203,7 @@ def _epoch(
         amount = len(x) if weights is None else float(weights.sum())
         if amount:
             share = None
-            if step.accumulate > 1 and not summed:
+            if step.accumulate > 1 and not seen.summed:
                 # Of the rows (or their weights) of the whole group, which the last of an epoch may have fewer of.
                 begin = run.batch // step.accumulate * step.accumulate * size
                 group = order[begin : min(begin + size * step.accumulate, last_row)]
@@ -151,44 +211,37 @@ def _epoch(
             if step.needs_closure:
                 y_pred, value = _closure_step(run, criterion, before, weights)
             else:
-                y_pred, value = _gradients(run, criterion, before, weights, share)
+                y_pred, value = gradients(run, criterion, before, weights, share)
             run.recent.append(value)
-            total += value if summed else value * amount
-            seen += amount
+            seen.add(value, amount, y_pred.data, y)
             fresh = True
-            if metrics:
-                collected.append((y_pred.data, y))  # type: ignore[arg-type]
         run.batch += 1
         run.samples += len(x)
         if fresh and (run.batch % step.accumulate == 0 or run.batch == run.num_batches):
-            if step.clip_norm is not None:
-                from pellucid.optim import clip_grad_norm_
-
-                clip_grad_norm_(parameters, step.clip_norm)
+            clip(run, step)
             if not step.needs_closure:
                 optimizer.step()
             fresh = False
-            run.history.steps += 1
-            if run.schedule is not None and run.schedule_every == "step":
-                run.schedule.step()
-        for listener in listeners:
-            listener.on_batch_end(run)
-        progress.batch(run)
+            count_step(run)
+        after_batch()
         if run.stopping is not None and run.batch < run.num_batches:
             return False
-    check_weights(run)
-    record = {"loss": total if summed else total / seen}
-    if metrics:
-        y_all = np.concatenate([y for _, y in collected])
-        pred_all = np.concatenate([p for p, _ in collected])
-        record.update((m.name, m(pred_all, y_all)) for m in metrics)
-    if run.validation is not None:
-        held_out = measured(model, run.validation, criterion, metrics)
-        record.update((f"val_{name}", number) for name, number in held_out.items())
-    record["lr"] = lr
-    record["time_s"] = time.perf_counter() - start
-    _finish(run, record, callbacks, progress)
     return True
+
+
+def clip(run: Run, step: Step) -> None:
+    """Shorten the gradients where that was asked for."""
+    if step.clip_norm is not None:
+        from pellucid.optim import clip_grad_norm_
+
+        clip_grad_norm_([p for group in run.optimizer.param_groups for p in group["params"]], step.clip_norm)
+
+
+def count_step(run: Run) -> None:
+    """An update was made: count it, and move a schedule on that goes by steps."""
+    run.history.steps += 1
+    if run.schedule is not None and run.schedule_every == "step":
+        run.schedule.step()
 
 
 def _finish(run: Run, record: dict[str, float], callbacks: list[Callback], progress: Progress) -> None:
@@ -209,13 +262,13 @@ def _finish(run: Run, record: dict[str, float], callbacks: list[Callback], progr
     run.batch = 0
 
 
-def _gradients(
+def gradients(
     run: Run, criterion: Any, before: Before, weights: Array | None, share: float | None
 ) -> tuple[Tensor, float]:
     """Outputs and loss of a batch, with the gradients added to the parameters'; refused before that if the loss is not
     finite."""
     y_pred = output_of(run.model(before.x), len(before.x.data))
-    loss = _loss(criterion, y_pred, before.y, weights)
+    loss = loss_of(criterion, y_pred, before.y, weights)
     if not isinstance(loss, Tensor) or loss.data.size != 1:
         raise ModelError("train.loss-value", value=shown(loss))
     value: float = loss.data.item()
@@ -229,7 +282,8 @@ def _gradients(
     return y_pred, value
 
 
-def _loss(criterion: Any, y_pred: Any, y: Tensor, weights: Array | None) -> Any:
+def loss_of(criterion: Any, y_pred: Any, y: Tensor, weights: Array | Tensor | None) -> Any:
+    """The loss of a batch, its rows weighted where there are weights."""
     return criterion(y_pred, y) if weights is None else criterion(y_pred, y, sample_weight=weights)
 
 
@@ -240,7 +294,7 @@ def _closure_step(run: Run, criterion: Any, before: Before, weights: Array | Non
 
     def closure() -> Tensor:
         run.optimizer.zero_grad()
-        evaluated.append(_gradients(run, criterion, before, weights, None))
+        evaluated.append(gradients(run, criterion, before, weights, None))
         return wrap(np.array(evaluated[-1][1]))
 
     run.optimizer.step(closure)

@@ -99,8 +99,8 @@ def set_weights(model: Module, weights: dict[str, Array]) -> None:
 
 
 def arrays_of(model: Module) -> list[tuple[Tensor, Array]]:
-    """Parameters and buffers with the arrays they hold now. No copies: updates replace arrays, and leave these be."""
-    return [(tensor, tensor.data) for tensor in (*model.parameters(), *model.buffers())]
+    """Parameters and buffers with copies of the arrays they hold now: a compiled step writes into them."""
+    return [(tensor, tensor.data.copy()) for tensor in (*model.parameters(), *model.buffers())]
 
 
 @dataclass

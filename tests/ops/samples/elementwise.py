@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.ops.samples.sample import Sample, elementwise, one_by_one, sign, whole
+from tests.ops.samples.sample import Sample, elementwise, one_by_one, points, sign, whole
 
 ANY = (-3.0, 3.0)
 POSITIVE = (0.3, 3.0)
@@ -85,6 +85,10 @@ SAMPLES: dict[str, list[Sample]] = {
     "multiply_add": [
         *elementwise(lambda a, b, c: a * b + c, ANY, ANY, ANY),
         whole(lambda a, b, c: a * b + c, INTS, 2, OTHER),
+        Sample(  # the third input is the largest
+            (points(0, (4,), *ANY), points(1, (1,), *ANY), points(2, (3, 4), *ANY)),
+            lambda a, b, c: one_by_one(lambda a, b, c: a * b + c, a, b, c),
+        ),
     ],
     "divide": [*elementwise(operator.truediv, ANY, POSITIVE), *elementwise(operator.truediv, ANY, (-3.0, -0.3))],
     "floor_divide": [

@@ -24,6 +24,7 @@ from pellucid.ops.reduce import sum_
 from pellucid.ops.shape import reshape
 
 _TAKE = REGISTRY["take_along"]
+_UNSIGNED = {n: np.dtype(f"u{n}") for n in (1, 2, 4, 8)}
 
 
 def class_axis(loss: str, shape: Shape) -> int:
@@ -65,7 +66,7 @@ def check_labels(loss: str, shape: Shape, axis: int, labels: Array, ignore_index
     if not labels.size:
         return False
     # Read as unsigned, a negative number is larger than any class: one look finds both ends.
-    unsigned = labels.view(f"u{labels.dtype.itemsize}") if kind == "i" else labels
+    unsigned = labels.view(_UNSIGNED[labels.dtype.itemsize]) if kind == "i" else labels
     if np.maximum.reduce(unsigned, None) >= classes:
         wrong = unsigned >= classes
         if ignore_index is not None:
@@ -147,7 +148,7 @@ class Labels:
         shape = x.data.shape
         ignored = expect(target, lambda labels: check_labels(loss, shape, axis, labels, ignore_index))
         self.loss, self.axis, self.shape = loss, axis, target.data.shape
-        kept = (*x.data.shape[:axis], 1, *x.data.shape[axis + 1 :])
+        kept = (*shape[:axis], 1, *shape[axis + 1 :])
         # A recorded graph is run with other labels too: there the ignored ones are always looked for.
         recording = state.recorder is not None
         index = reshape(target, kept) if recording else wrap(target.data.reshape(kept))

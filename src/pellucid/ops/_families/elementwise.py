@@ -38,6 +38,7 @@ def elementwise(
     name: str | None = None,
     accepts: str = "fiub",
     value: Callable[..., Array] | None = None,
+    quick: Callable[..., Array] | None = None,
     typed: slice = slice(None),
 ) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
     """Declare an elementwise operation.
@@ -50,6 +51,7 @@ def elementwise(
             comparisons.
         accepts : the kinds of common dtype it takes (f float, i and u whole numbers, b boolean).
         value : a faster way to the same eager value as the body's, if there is one.
+        quick : such a way where the first input is an array of floats and no other is an array of another dtype.
         typed : the inputs that decide the dtype; a condition does not.
     """
 
@@ -80,7 +82,7 @@ def elementwise(
             Op(
                 name=op_name,
                 family="elementwise",
-                value=value or _value(body, len(names), not attrs, kind, accepts, spec),
+                value=value or _value(body, len(names), not attrs, kind, accepts, spec, quick),
                 spec=spec,
                 vjp=vjp if type(vjp) is NONE else _vjp(vjp),
                 cost=cost,
@@ -97,7 +99,13 @@ def elementwise(
 
 
 def _value(
-    body: Callable[..., Any], arity: int, plain: bool, kind: Kind, accepts: str, spec: Callable[..., Spec]
+    body: Callable[..., Any],
+    arity: int,
+    plain: bool,
+    kind: Kind,
+    accepts: str,
+    spec: Callable[..., Spec],
+    quick: Callable[..., Array] | None,
 ) -> Callable[..., Array]:
     """The body over NumPy, with the dtype rule in front; equal float dtypes, the usual case, go straight through."""
     check = accepts != "fiub"
@@ -118,7 +126,7 @@ def _value(
 
     fast = ufunc_of(body, arity) if plain and arity <= 2 else None
     if arity == 1 and plain:
-        one = fast or partial(body, NUMPY)
+        one = quick or fast or partial(body, NUMPY)
 
         def unary(a: Any) -> Any:
             if type(a) is np.ndarray and a.dtype in FLOATS:
@@ -128,7 +136,7 @@ def _value(
         return unary
 
     if arity == 2 and plain:
-        two = fast or partial(body, NUMPY)
+        two = quick or fast or partial(body, NUMPY)
         # A ufunc knows that a Python number is weak. In a body m.exp(2.0) would be a float64: it gets the dtype first.
         numbers = fast is not None
 
@@ -142,6 +150,20 @@ def _value(
             return body(NUMPY, *prepared((a, b)))
 
         return binary
+
+    if quick is not None:
+
+        def ternary(a: Any, b: Any, c: Any) -> Any:
+            if (
+                type(a) is np.ndarray
+                and (dtype := a.dtype) in FLOATS
+                and (type(b) is not np.ndarray or b.dtype is dtype)
+                and (type(c) is not np.ndarray or c.dtype is dtype)
+            ):
+                return quick(a, b, c)
+            return body(NUMPY, *prepared((a, b, c)))
+
+        return ternary
 
     weak = plain and is_arithmetic(body, arity)
 

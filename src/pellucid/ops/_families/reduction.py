@@ -69,6 +69,8 @@ def one_axis(op: str, axis: Any, ndim: int) -> int:
         ArgumentTypeError: it is no whole number.
         IndexRangeError: it does not exist.
     """
+    if type(axis) is int and 0 <= axis < ndim:
+        return axis
     if axis is None or isinstance(axis, list | tuple):
         raise ArgumentTypeError("ops.axis-type", op=op, axis=shown(axis))
     return normalize_axes(op, axis, ndim)[0]

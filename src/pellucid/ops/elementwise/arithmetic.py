@@ -36,10 +36,19 @@ def multiply(m: Any, a: Any, b: Any) -> Any:
     return a * b
 
 
+def _multiply_add(a: Any, b: Any, c: Any) -> Any:
+    y = a * b
+    if type(c) is np.ndarray and c.shape != y.shape:
+        return y + c
+    y += c  # needs no third array
+    return y
+
+
 @elementwise(
     onnx=NONE("Add of Mul"),
     vjp=(lambda g, y, a, b, c: g * b, lambda g, y, a, b, c: g * a, lambda g, y, a, b, c: g),
     accepts="fiu",
+    quick=_multiply_add,
 )
 def multiply_add(m: Any, a: Any, b: Any, c: Any) -> Any:
     """Product of two tensors plus a third, broadcasting: the step of most optimizers as one operation."""

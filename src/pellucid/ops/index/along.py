@@ -50,13 +50,19 @@ def _along_spec(x: Spec, indices: Spec, *, axis: int) -> Spec:
 
 def _along(indices: Array, axis: int) -> tuple[Any, ...]:
     """The full index of take_along_axis: the given indices on one axis, every position on the others."""
-    shape = indices.shape
-    return tuple(indices if a == axis else _positions(a, n, len(shape)) for a, n in enumerate(shape))
+    before, after = _positions(indices.shape, axis)
+    return (*before, indices, *after)
 
 
 @lru_cache(maxsize=256)
-def _positions(axis: int, length: int, ndim: int) -> Array:
-    return np.arange(length).reshape((1,) * axis + (length,) + (1,) * (ndim - axis - 1))
+def _positions(shape: Shape, axis: int) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Every position on the axes before and after one, shaped to broadcast to `shape`."""
+    ndim = len(shape)
+
+    def on(axes: range) -> tuple[Array, ...]:
+        return tuple(np.arange(shape[a]).reshape((1,) * a + (-1,) + (1,) * (ndim - a - 1)) for a in axes)
+
+    return on(range(axis)), on(range(axis + 1, ndim))
 
 
 def _take_along_vjp(i: int, g: Tensor, y: Tensor, xs: list[Any], axis: int) -> Tensor | None:

@@ -13,15 +13,15 @@ import numpy as np
 from pellucid._typing import Array, Axis, Shape
 from pellucid.core.check import Flag, check
 from pellucid.core.context import state
-from pellucid.core.op import NONE, Cost, Op, register
+from pellucid.core.op import NONE, REGISTRY, Cost, Op, register
 from pellucid.core.spec import Spec
-from pellucid.core.tensor import Tensor, as_tensor
+from pellucid.core.tensor import Tensor, apply, as_tensor
 from pellucid.errors import ShapeError
 from pellucid.ops._families.composite import composite
 from pellucid.ops._families.elementwise import FLOATS
 from pellucid.ops._families.reduction import normalize_axes, ones_vector, reduced_shape, reduction, summed_dtype
 from pellucid.ops.elementwise import equal, exp_below, not_equal, where
-from pellucid.ops.shape import broadcast_to, cast, concatenate, permute, reshape
+from pellucid.ops.shape import cast, concatenate, permute, reshape
 
 # NumPy's reductions by position (axis, dtype, out, keepdims), which is the quickest way to call them.
 _add: Callable[..., Array] = np.add.reduce
@@ -33,7 +33,7 @@ _LARGEST = {n: float(np.finfo(f"f{n}").max) for n in (2, 4, 8)}
 
 
 def _spread(g: Tensor, x: Tensor) -> Tensor:
-    return broadcast_to(g, x.shape)
+    return apply(REGISTRY["broadcast_to"], [g], {"shape": x.data.shape})
 
 
 @reduction(
@@ -213,7 +213,7 @@ SUM_TO = register(
         family="reduction",
         value=_sum_to,
         spec=_sum_to_spec,
-        vjp=lambda i, g, y, xs, attrs: broadcast_to(g, xs[0].shape),
+        vjp=lambda i, g, y, xs, attrs: _spread(g, xs[0]),
         cost=lambda specs, out, attrs: Cost(flops=max(specs[0].size - out.size, 0)),
         formula=lambda specs=None, attrs=None: "y = Σ_{axes that shape lacks} x",
         kernel=("add", 0),

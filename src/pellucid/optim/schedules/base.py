@@ -7,15 +7,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial, wraps
+from typing import Any, TypeVar
 
 from pellucid.core.check import Integer, check, shown
+from pellucid.core.context import state
 from pellucid.errors import ArgumentError, ArgumentTypeError, ModelError, warn
 from pellucid.optim._groups import ParamGroup
 from pellucid.optim.optimizer import Optimizer
 
 # PyTorch's note to itself while it steps.
 _TORCH_ONLY = ("_get_lr_called_within_step",)
+
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def not_recorded(step: F) -> F:
+    """A step of a schedule, which is Python's own and no operation: a recorder may have it done before or after every
+    run instead."""
+
+    @wraps(step)
+    def stepped(schedule: Any, *args: Any) -> None:
+        recorder = state.recorder
+        if recorder is None or not recorder.postponed(partial(step, schedule, *args)):
+            step(schedule, *args)
+
+    return stepped  # type: ignore[return-value]
 
 
 def check_optimizer(schedule: str, optimizer: Any) -> None:
@@ -128,6 +146,7 @@ class LRScheduler:
         """The rates of the groups, as this schedule last left them."""
         return list(self._last_lr)
 
+    @not_recorded
     def step(self) -> None:
         """Go to the next epoch. Call it after the optimizer's step."""
         self._count_step()

@@ -6,7 +6,7 @@ import math
 
 from pellucid.core.check import Integer, Real, check, checked
 from pellucid.optim.optimizer import Optimizer
-from pellucid.optim.schedules.base import LRScheduler
+from pellucid.optim.schedules.base import LRScheduler, not_recorded
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -81,6 +81,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         height = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
         return [self.eta_min + (lr - self.eta_min) * height for lr in self.base_lrs]
 
+    @not_recorded
     def step(self, epoch: float | None = None) -> None:
         """Go to the next epoch, or to `epoch`, which may lie between two: `epoch + batch / num_batches` after every
         batch.

@@ -9,7 +9,7 @@ from typing import Any
 from pellucid.core.check import Integer, check, shown
 from pellucid.errors import ArgumentError, ArgumentTypeError
 from pellucid.optim.optimizer import Optimizer
-from pellucid.optim.schedules.base import LRScheduler, check_optimizer
+from pellucid.optim.schedules.base import LRScheduler, check_optimizer, not_recorded
 from pellucid.optim.schedules.plateau import ReduceLROnPlateau
 
 
@@ -118,6 +118,7 @@ class SequentialLR(_OfSchedules):
         self._schedulers[0]._restart()
         self._last_lr = self._schedulers[0].get_last_lr()
 
+    @not_recorded
     def step(self) -> None:
         """Go to the next epoch. Call it after the optimizer's step."""
         self.last_epoch += 1
@@ -159,6 +160,7 @@ class ChainedScheduler(_OfSchedules):
             schedule.last_epoch = -1
         self._start()
 
+    @not_recorded
     def step(self) -> None:
         """Let every schedule go to its next epoch. Call it after the optimizer's step."""
         for schedule in self._schedulers:

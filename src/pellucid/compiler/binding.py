@@ -1,0 +1,78 @@
+"""Captured tensors and the arrays that a plan works on. A plan writes new state in place, so each tensor that it
+updates has an array that no one else can see: it is made at the first binding and known to every plan, so that several
+compiled functions over one model share it. `tensor.data` is that array between runs; what Python assigns is taken up by
+the next.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Literal
+
+import numpy as np
+
+from pellucid._typing import Array
+from pellucid.core.written import WRITES, changed_now, mark
+from pellucid.graph.ir import Graph
+
+# Arrays that were made here, by their id: no one else writes to them, and plans may.
+_OWN: weakref.WeakValueDictionary[int, Array] = weakref.WeakValueDictionary()
+
+
+class Binding:
+    """The arrays of a graph's captured tensors.
+
+    arrays : in the order of `graph.captured`.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        updated = {target.id for target, _ in graph.updates}
+        self._tensors = [c.tensor for c in graph.captured]
+        self._updated = [c.value.id in updated for c in graph.captured]
+        self._orders: list[Literal["C", "F"] | None] = [None] * len(self._tensors)
+        self.arrays: list[Array] = [self._array(n) for n in range(len(self._tensors))]
+        self._changing = [t for t, changes in zip(self._tensors, self._updated, strict=True) if changes]
+        self._mark()
+
+    def place(self, position: int, order: Literal["C", "F"]) -> None:
+        """Ask for an array in an order of memory, rows or columns first."""
+        self._orders[position] = order
+        self.arrays[position] = self._array(position)
+        self._mark()
+
+    def fresh(self) -> list[int]:
+        """The positions whose tensor has got another array since; `arrays` has it now."""
+        found = [n for n, t in enumerate(self._tensors) if t.data is not self.arrays[n]]
+        for n in found:
+            self.arrays[n] = self._array(n)
+        if found:
+            self._mark()
+        return found
+
+    def changed(self) -> None:
+        """After a run: what was updated has changed now, so that a history made before is refused."""
+        if self._changing:
+            now = changed_now()
+            for t in self._changing:
+                t._changed = now
+            for key, reference in self._marks:
+                WRITES[key] = (reference, now)
+
+    def _mark(self) -> None:
+        self._marks = [mark(t.data) for t in self._changing]
+
+    def _array(self, position: int) -> Array:
+        """The tensor's array, made our own where the plan writes to it or wants another order."""
+        tensor, order = self._tensors[position], self._orders[position]
+        array = tensor.data
+        own = _OWN.get(id(array)) is array
+        if order is not None:
+            fits = array.flags.f_contiguous if order == "F" else array.flags.c_contiguous
+        else:
+            fits = own or array.flags.c_contiguous
+        if fits and (own or not self._updated[position]):
+            return array
+        array = np.array(array, order=order or "C", copy=True)
+        _OWN[id(array)] = array
+        tensor.__dict__["data"] = array
+        return array

@@ -1,0 +1,154 @@
+"""The barrier between threads and the driver that runs a program's phases step after step, as LLVM text. Called by
+emit_llvm.
+
+The barrier's memory is 32 int64: the count of arrived threads at 0 and the generation at 16, on lines of their own. The
+last thread to arrive sets the count back and opens the next generation; the others look for it some 50 times, then
+give the processor away between looks, since another process may hold the thread that they wait for.
+"""
+
+from __future__ import annotations
+
+from pellucid.compiler.nest import Call, Program
+from pellucid.compiler.target import Target
+
+_SPINS = 50
+_PAUSES = {
+    "x86_64": ("@llvm.x86.sse2.pause", ""),
+    "aarch64": ("@llvm.aarch64.isb", "i32 15"),
+    "arm64": ("@llvm.aarch64.isb", "i32 15"),
+}
+
+_BARRIER = """define internal void @barrier(ptr %barrier, i64 %threads) noinline nounwind {{
+entry:
+  %gate = getelementptr i64, ptr %barrier, i64 16
+  %old = load atomic i64, ptr %gate acquire, align 8
+  %before = atomicrmw add ptr %barrier, i64 1 acq_rel
+  %arrived = add i64 %before, 1
+  %last = icmp eq i64 %arrived, %threads
+  br i1 %last, label %open, label %look
+open:
+  store atomic i64 0, ptr %barrier monotonic, align 8
+  %next = add i64 %old, 1
+  store atomic i64 %next, ptr %gate release, align 8
+  ret void
+look:
+  %looks = phi i64 [ 0, %entry ], [ %more, %spin ], [ %more, %yield ]
+  %now = load atomic i64, ptr %gate acquire, align 8
+  %closed = icmp eq i64 %now, %old
+  br i1 %closed, label %wait, label %through
+wait:
+  %more = add i64 %looks, 1
+  %early = icmp slt i64 %looks, {spins}
+  br i1 %early, label %spin, label %yield
+spin:
+{pause}  br label %look
+yield:
+  call void @pl_yield()
+  br label %look
+through:
+  ret void
+}}"""
+
+
+def driver(program: Program, target: Target) -> tuple[str, set[str]]:
+    """The barrier and `drive`, and what they declare."""
+    declarations = {"declare void @pl_yield()"}
+    pause = ""
+    name, argument = _PAUSES.get(target.triple.split("-")[0], ("", ""))
+    if name:
+        pause = f"  call void {name}({argument})\n"
+        declarations.add(f"declare void {name}({argument.split(' ')[0]})")
+    return _BARRIER.format(spins=_SPINS, pause=pause) + "\n\n" + _drive(program), declarations
+
+
+def _drive(program: Program) -> str:
+    lines = [
+        "define i64 @drive(ptr %table, i64 %thread, i64 %threads, ptr %barrier, i64 %first, i64 %last) #0 {",
+        "entry:",
+        "  %alone = icmp eq i64 %threads, 1",
+        "  %after = add i64 %thread, 1",
+    ]
+    calls = [call for phase in program.phases for call in phase]
+    for number, call in enumerate(calls):
+        lines += _rows(number, call)
+    lines += [
+        "  %any = icmp slt i64 %first, %last",
+        "  br i1 %any, label %step, label %end",
+        "step:",
+        "  %s = phi i64 [ %first, %entry ], [ %next, %done ]",
+    ]
+    number = 0
+    for place, phase in enumerate(program.phases):
+        for call in phase:
+            lines += [
+                f"  br i1 %some{number}, label %call{number}, label %called{number}",
+                f"call{number}:",
+                f"  call void @{call.kernel.name}(ptr %table, i64 %lo{number}, i64 %hi{number}, i64 %s)",
+                f"  br label %called{number}",
+                f"called{number}:",
+            ]
+            number += 1
+        lines += _wait(f"phase{place}")
+        if place == 0 and program.flag is not None:
+            lines += _check(program.flag.number, alone=len(program.phases) == 1)
+    lines += [
+        "  br label %done",
+        "done:",
+        "  %next = add i64 %s, 1",
+        "  %again = icmp slt i64 %next, %last",
+        "  br i1 %again, label %step, label %end",
+        "end:",
+        "  %stop = phi i64 [ %first, %entry ], [ %next, %done ]",
+        "  br label %leave",
+        "leave:",
+        f"  %reached = phi i64 [ %stop, %end ]{', [ %s, %checked ]' if program.flag is not None else ''}",
+        "  %steps = sub i64 %reached, %first",
+        "  ret i64 %steps",
+        "}",
+    ]
+    return "\n".join(lines)
+
+
+def _rows(n: int, call: Call) -> list[str]:
+    """The rows lo up to hi of this thread, as nest.Call.rows has them."""
+    if call.everyone or not call.shared:
+        return [
+            f"  %some{n} = icmp {'sge' if call.everyone else 'eq'} i64 %thread, 0",
+            f"  %lo{n} = add i64 0, 0",
+            f"  %hi{n} = add i64 {call.extent}, 0",
+        ]
+    units = -(-call.extent // call.grain)
+    lines = []
+    for name, thread in (("lo", "%thread"), ("hi", "%after")):
+        lines += [
+            f"  %{name}{n}_a = mul i64 {thread}, {units}",
+            f"  %{name}{n}_b = udiv i64 %{name}{n}_a, %threads",
+            f"  %{name}{n}_c = mul i64 %{name}{n}_b, {call.grain}",
+            f"  %{name}{n}_d = icmp slt i64 %{name}{n}_c, {call.extent}",
+            f"  %{name}{n} = select i1 %{name}{n}_d, i64 %{name}{n}_c, i64 {call.extent}",
+        ]
+    return [*lines, f"  %some{n} = icmp slt i64 %lo{n}, %hi{n}"]
+
+
+def _wait(name: str) -> list[str]:
+    return [
+        f"  br i1 %alone, label %{name}, label %wait_{name}",
+        f"wait_{name}:",
+        "  call void @barrier(ptr %barrier, i64 %threads)",
+        f"  br label %{name}",
+        f"{name}:",
+    ]
+
+
+def _check(flag: int, alone: bool) -> list[str]:
+    """Leave the step if a check has set the flag; in a program of one phase no thread may begin the next step, and set
+    the flag there, before all have looked."""
+    lines = [
+        f"  %place = getelementptr ptr, ptr %table, i64 {flag}",
+        "  %flag = load ptr, ptr %place, align 8",
+        "  %code = load i64, ptr %flag, align 8",
+        "  %bad = icmp ne i64 %code, 0",
+    ]
+    if alone:
+        lines += _wait("looked")
+    return [*lines, "  br i1 %bad, label %checked, label %good", "checked:", "  br label %leave", "good:"]

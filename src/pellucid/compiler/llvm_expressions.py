@@ -1,0 +1,273 @@
+"""The value of an expression as LLVM instructions: for scalars, and for a vector of neighbouring elements. Called by
+emit_llvm and product.
+
+A load whose address moves by one element from lane to lane is a load of a vector, one whose does not move a scalar in
+all lanes; any other is made lane by lane. What an expression has given is remembered until something it read changes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from pellucid._typing import DType
+from pellucid.compiler.llvm_operations import Operations, mangled
+from pellucid.compiler.llvm_writer import POINTER, Value, literal, memory_type, type_of
+from pellucid.compiler.nest import BASIC, BOOL, INT64, Buffer, Expr, Unsupported, Variable, affine
+
+Place: TypeAlias = tuple[Value, int]
+"""Where a counter stands: a value and a literal distance."""
+_UINT8 = np.dtype(np.uint8)
+
+
+class Copy:
+    """One of several vectors (or the one scalar) that a loop's body is written for.
+
+    variables : where this copy's counters begin, and a literal distance from there.
+    names : the values of Lets and accumulators declared in the loop, and this copy's part of those declared outside.
+    partial : the names of the latter.
+    mask : the lanes that exist, or None for all.
+    """
+
+    __slots__ = ("known", "mask", "names", "partial", "variables")
+
+    def __init__(self, variables: dict[Variable, Place], mask: Value | None = None) -> None:
+        self.variables, self.mask = variables, mask
+        self.names: dict[str, Value] = {}
+        self.partial: set[str] = set()
+        self.known: dict[Any, Value] = {}
+
+
+class Expressions(Operations):
+    """A writer that knows expressions.
+
+    counter, lanes : the counter that vectors lie along, and how many lanes they have; None and 1 for scalars.
+    variables, names : the counters and named values of the kernel.
+    copy : the vector that is being written for.
+    """
+
+    def __init__(self, has_fma: bool) -> None:
+        super().__init__(has_fma)
+        self.counter: Variable | None = None
+        self.lanes = 1
+        self.variables: dict[Variable, Place] = {}
+        self.names: dict[str, Value] = {}
+        self.copy = Copy({})
+        self._shared: dict[Any, Value] = {}
+        self._affine: dict[Expr, tuple[int, dict[Any, int]]] = {}
+        self._expanded: dict[Expr, Expr] = {}
+
+    def choose(self, copy: Copy) -> None:
+        """Write for a copy from here on."""
+        self.copy, self.mask = copy, copy.mask
+
+    def value(self, expr: Expr) -> Value:
+        """An expression's value for the chosen copy."""
+        known = self._known_value(expr)
+        if known is not None:
+            return known
+        chain, first = [], expr
+        while first.op in BASIC and self._known_value(first.args[0]) is None:
+            first = first.args[0]
+            chain.append(first)
+        # Long sums lean to the left: from there on upwards they need no deep recursion.
+        for x in reversed(chain):
+            self._computed(x)
+        return self._computed(expr)
+
+    def _known_value(self, expr: Expr) -> Value | None:
+        return self._shared.get(expr) or self.copy.known.get(expr)
+
+    def _computed(self, expr: Expr) -> Value:
+        match expr.op:
+            case "number":
+                return literal(expr.args[0], expr.dtype)
+            case "name":
+                return self.named(expr.args[0])
+            case "variable":
+                value = self._counted(expr.args[0])
+            case "load":
+                value = self._load(expr)
+            case op if op in BASIC:
+                value = self.operation(op, [self.value(x) for x in expr.args], expr.dtype)
+            case _:
+                value = self.value(self._expansion(expr))
+        self.remember(self.copy.known if value.varies else self._shared, expr, value)
+        return value
+
+    def named(self, name: str) -> Value:
+        """The value of a Let or an accumulator."""
+        known = self.copy.names.get(name)
+        return self.names[name] if known is None else known
+
+    def _expansion(self, expr: Expr) -> Expr:
+        known = self._expanded.get(expr)
+        if known is None:
+            from pellucid.compiler.mathematics import expand
+
+            known = self._expanded[expr] = expand(expr.op, expr.args)
+        return known
+
+    def place_of(self, variable: Variable) -> Place:
+        """Where a counter stands: a value and a literal distance; in a vector, that of its first lane."""
+        return self.copy.variables.get(variable) or self.variables[variable]
+
+    def _counted(self, variable: Variable) -> Value:
+        base, offset = self.place_of(variable)
+        first = self.whole("add", base, literal(offset, INT64)).changing_with(base)
+        if variable is not self.counter:
+            return first
+        steps = varying(numbered(INT64, self.lanes))
+        value = self.operation("+", [self.splat(first, self.lanes), steps], INT64)
+        if self.mask is None:
+            return value
+        # Lanes that do not exist count as the first, so that what is looked up by them exists.
+        return self.select(self.mask, value, self.splat(first, self.lanes))
+
+    def _load(self, expr: Expr) -> Value:
+        buffer: Buffer = expr.args[0]
+        pointer, stride, offsets = self.address(buffer, expr.args[1])
+        if offsets is None and stride == 0:
+            x = self._read(pointer, buffer)
+        elif offsets is None and stride == 1:
+            x = self.read_vector(pointer, buffer)
+        else:
+            places = self._lanes_of(pointer, stride, offsets, buffer.dtype)
+            x = self.joined([self._read(place, buffer) for place in places])
+        if buffer.dtype == BOOL:
+            x = self.compared("!=", x, literal(0, x.dtype, x.lanes))
+        return x
+
+    def _read(self, pointer: Value, buffer: Buffer) -> Value:
+        dtype = np.dtype(np.uint8) if buffer.dtype == BOOL else buffer.dtype
+        text = f"load {type_of(dtype)}, {pointer}, align {dtype.itemsize}"
+        return self.read(text, dtype, 1, buffer.number, pointer)
+
+    def read_vector(self, pointer: Value, buffer: Buffer) -> Value:
+        """As many elements as there are lanes, of those that exist."""
+        dtype = np.dtype(np.uint8) if buffer.dtype == BOOL else buffer.dtype
+        kind, mask = type_of(dtype, self.lanes), self.mask
+        if mask is None:
+            text = f"load {kind}, {pointer}, align {dtype.itemsize}"
+            return self.read(text, dtype, self.lanes, buffer.number, pointer)
+        name = f"@llvm.masked.load.{mangled(dtype, self.lanes)}.p0"
+        self.intrinsics.add(f"declare {kind} {name}(ptr, i32, {mask.type}, {kind})")
+        text = f"call {kind} {name}({pointer}, i32 {dtype.itemsize}, {mask}, {kind} zeroinitializer)"
+        return self.read(text, dtype, self.lanes, buffer.number, pointer, mask)
+
+    # Addresses
+
+    def address(self, buffer: Buffer, index: Expr) -> tuple[Value, int, Value | None]:
+        """Where an element lies: an address, how many elements further on each next lane's lies, and if that is not
+        the same for all lanes, each lane's distance from the address."""
+        known = self._affine.get(index)
+        if known is None:
+            known = self._affine[index] = affine(index)
+        constant, terms = known
+        stride, counters = 0, []
+        parts: list[Place] = []
+        apart: list[Place] = []
+        for key, factor in terms.items():
+            if isinstance(key, Variable):
+                base, offset = self.place_of(key)
+                constant += factor * offset
+                counters.append(base)
+                if key is self.counter:
+                    stride = factor
+                if base.whole is not None:
+                    constant += factor * base.whole
+                else:
+                    parts.append((base, factor))
+            else:
+                value = self.value(key)
+                (parts if value.lanes == 1 else apart).append((value, factor))
+        # What changes least comes first, so that sums of it are computed outside the loops.
+        parts.sort(key=lambda part: part[0].level)
+        pointer = self._base(buffer)
+        for value, factor in parts:
+            pointer = self.moved(pointer, self.scaled(value, factor), buffer.dtype)
+        pointer = self.moved(pointer, literal(constant, INT64), buffer.dtype)
+        pointer = pointer.changing_with(*counters)
+        return pointer, stride, self._distances(apart, stride)
+
+    def _base(self, buffer: Buffer) -> Value:
+        place = Value("%table", POINTER)
+        if buffer.number:
+            place = self.moved(place, literal(8 * buffer.number, INT64), np.dtype(np.uint8))
+        return self.pure(f"load ptr, {place}, align 8", POINTER, 1, place)
+
+    def _distances(self, apart: list[Place], stride: int) -> Value | None:
+        if not apart:
+            return None
+        total = literal(0, INT64, self.lanes)
+        if stride:
+            apart = [(numbered(INT64, self.lanes), stride), *apart]
+        for value, factor in apart:
+            scaled = self.operation("*", [value, literal(factor, INT64)], INT64) if factor != 1 else value
+            total = scaled if total.text == "splat (i64 0)" else self.operation("+", [total, scaled], INT64)
+        if self.mask is not None:
+            total = self.select(self.mask, total, self.splat(self.lane(total, 0), self.lanes))
+        return total
+
+    def _lanes_of(self, pointer: Value, stride: int, offsets: Value | None, dtype: DType) -> list[Value]:
+        """Each lane's address; of lanes that do not exist the first one's."""
+        if offsets is not None:
+            return [self.moved(pointer, self.lane(offsets, i), dtype) for i in range(self.lanes)]
+        if self.mask is None:
+            return [self.moved(pointer, literal(i * stride, INT64), dtype) for i in range(self.lanes)]
+        places = [pointer]
+        for i in range(1, self.lanes):
+            there = self.lane(self.mask, i)
+            offset = self.pure(f"select {there}, i64 {i * stride}, i64 0", INT64, 1, there)
+            places.append(self.moved(pointer, offset, dtype))
+        return places
+
+    # Stores
+
+    def write(self, buffer: Buffer, index: Expr, value: Value) -> None:
+        """Store an element, or a vector of them."""
+        dtype = buffer.dtype
+        if dtype == BOOL:
+            value = self.pure(
+                f"zext {value} to {memory_type(BOOL, value.lanes)}", np.dtype(np.uint8), value.lanes, value
+            )
+        pointer, stride, offsets = self.address(buffer, index)
+        align = f"align {dtype.itemsize}"
+        if offsets is None and stride == 0:
+            if value.lanes > 1:
+                raise Unsupported(f"a vector loop stores different values to one element of {buffer.name}")
+            self.line(f"store {value}, {pointer}, {align}")
+        elif offsets is None and stride == 1:
+            self._store_vector(pointer, self.splat(value, self.lanes), dtype)
+        else:
+            value = self.splat(value, self.lanes)
+            if self.mask is not None:
+                # Lanes that do not exist write the first lane's value to its place once more.
+                value = self.select(self.mask, value, self.splat(self.lane(value, 0), self.lanes))
+            for number, place in enumerate(self._lanes_of(pointer, stride, offsets, dtype)):
+                self.line(f"store {self.lane(value, number)}, {place}, {align}")
+        self.forget(buffer.number)
+
+    def _store_vector(self, pointer: Value, value: Value, dtype: DType) -> None:
+        if self.mask is None:
+            self.line(f"store {value}, {pointer}, align {dtype.itemsize}")
+            return
+        name = f"@llvm.masked.store.{mangled(value.dtype, value.lanes)}.p0"
+        self.intrinsics.add(f"declare void {name}({value.type}, ptr, i32, {self.mask.type})")
+        self.line(f"call void {name}({value}, {pointer}, i32 {dtype.itemsize}, {self.mask})")
+
+
+def numbered(dtype: DType, lanes: int) -> Value:
+    """The numbers of the lanes."""
+    return Value(f"<{', '.join(f'{type_of(dtype)} {i}' for i in range(lanes))}>", dtype, lanes)
+
+
+def first_lanes(count: int, lanes: int) -> Value:
+    """A mask of the first lanes."""
+    return Value(f"<{', '.join(f'i1 {str(i < count).lower()}' for i in range(lanes))}>", BOOL, lanes)
+
+
+def varying(x: Value) -> Value:
+    """The same value as one copy's own."""
+    return Value(x.text, x.dtype, x.lanes, x.level, x.reads, True)

@@ -1,0 +1,188 @@
+"""A program of loop nests comes in; an object that runs it as machine code leaves. It owns the table of addresses that
+the code reads its arrays by. Called by the native plan and by epochs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pellucid._typing import Array, DType, Shape
+from pellucid.compiler.emit_llvm import emit
+from pellucid.compiler.engine import available, compiled, problem
+from pellucid.compiler.nest import Program, Statement, Store, Unsupported, inside
+from pellucid.compiler.target import Target, host
+from pellucid.compiler.threads import spmd
+from pellucid.errors import GraphError
+
+_SHORT_FLOPS = 400_000
+"""A step of no more work than this, some 10 microseconds, keeps Python's lock: to give it away and to get it back
+would cost more, and up to 5 ms where another thread wants it."""
+
+_BARRIER_WORDS = 32
+
+
+class _Place(NamedTuple):
+    """What an array must be like to stand in for a buffer."""
+
+    name: str
+    dtype: DType
+    shape: Shape
+    strides: tuple[int, ...]  # in bytes
+    written: bool
+
+
+class Native:
+    """A program as machine code.
+
+    Attributes
+        stopped : the code that a check set to end the latest run early; 0 if none did
+
+    Raises
+        Unsupported: no machine code can be made here.
+    """
+
+    def __init__(self, program: Program, target: Target | None = None) -> None:
+        if not available():
+            raise Unsupported(str(problem()))
+        target = host() if target is None else target
+        text = emit(program, target)
+        self._code = compiled(text, text, target)
+        written = set(_written(program))
+        size = 1 + max((b.number for b in program.buffers), default=-1)
+        self._places: list[_Place | None] = [None] * size
+        for b in program.buffers:
+            strides = tuple(s * b.dtype.itemsize for s in b.strides)
+            self._places[b.number] = _Place(b.name, b.dtype, b.shape, strides, b.number in written)
+        self._arrays: list[Array | None] = [None] * size
+        self._missing = len(program.buffers)
+        self._table = (ctypes.c_uint64 * size)()
+        self._barrier = (ctypes.c_int64 * _BARRIER_WORDS)()
+        self._lock = threading.Lock()
+        self._drive = self._code.function()
+        self._pointers = (
+            ctypes.c_void_p(ctypes.addressof(self._table)),
+            ctypes.c_void_p(ctypes.addressof(self._barrier)),
+        )
+        self._once = self._part(0, 1, 0, 1, keeps_gil=program.notes.get("flops", np.inf) <= _SHORT_FLOPS)
+        self.stopped = 0
+        self._flag: Array | None = None
+        if program.flag is not None:
+            self._flag = np.zeros(program.flag.shape, np.int64)
+            self.bind(program.flag.number, self._flag)
+
+    def bind(self, number: int, array: Array) -> None:
+        """Let an array stand in for a buffer, until another does; it is kept alive so long.
+
+        Raises
+            GraphError: its dtype, shape or strides are not the buffer's, or it cannot be written as the program does.
+        """
+        known = self._arrays[number]
+        if known is array:
+            return
+        place = self._places[number]
+        assert place is not None
+        if (
+            array.strides != place.strides
+            or array.dtype != place.dtype
+            or array.shape != place.shape
+            or (place.written and not array.flags.writeable)
+        ):
+            _refuse_unless_same(place, array)
+        self._table[number] = address_of(array)
+        self._arrays[number] = array
+        if known is None:
+            self._missing -= 1
+
+    def run(self, first: int = 0, last: int = 1, threads: int = 1) -> int:
+        """Do steps first up to, not including, last.
+
+        Parameters
+            threads : how many share the work, at most; the results are the same to the bit
+        Returns
+            int: the number of steps done: fewer than asked for where a check ended the run
+        """
+        if self._missing:
+            raise self._unbound()
+        with self._lock:  # a second thread of Python waits: arrays and barrier are for one run at a time
+            if threads > 1:
+                done = spmd(lambda thread, count: self._part(thread, count, first, last), threads)[0]
+            elif first == 0 and last == 1:
+                done = self._once()
+            else:
+                done = self._part(0, 1, first, last)()
+            if self._flag is not None:
+                self.stopped = int(self._flag[...].reshape(-1)[0])
+                self._flag[...] = 0
+        return done
+
+    def _part(self, thread: int, threads: int, first: int, last: int, keeps_gil: bool = False) -> Callable[[], int]:
+        """The call of one thread. Its arguments are C's already: ctypes would convert them anew in every call."""
+        function = self._code.function(keeps_gil=True) if keeps_gil else self._drive
+        table, barrier = self._pointers
+        whole = ctypes.c_int64
+        return partial(function, table, whole(thread), whole(threads), barrier, whole(first), whole(last))
+
+    def _unbound(self) -> GraphError:
+        names = [p.name for p, a in zip(self._places, self._arrays, strict=True) if p is not None and a is None]
+        return GraphError("compiler.unbound", names=", ".join(names))
+
+
+def _written(program: Program) -> Iterator[int]:
+    """The numbers of the buffers that the program writes."""
+
+    def stores(statements: Iterable[Statement]) -> Iterator[int]:
+        for statement in statements:
+            if isinstance(statement, Store):
+                yield statement.buffer.number
+            yield from stores(inside(statement))
+
+    for phase in program.phases:
+        for call in phase:
+            yield from stores(call.kernel.body)
+
+
+def _refuse_unless_same(place: _Place, array: Array) -> None:
+    """Raise unless the array has the buffer's elements at the buffer's distances; along an axis of one element, and in
+    an array of none, any distance is right."""
+    lengths = place.shape if array.size else ()
+    distances = all(n == 1 or a == b for n, a, b in zip(lengths, array.strides, place.strides, strict=False))
+    same = array.dtype == place.dtype and array.shape == place.shape and distances
+    if not same or (place.written and not array.flags.writeable):
+        raise GraphError(
+            "compiler.binding",
+            name=place.name,
+            given=_described(array.dtype, array.shape, array.strides, array.flags.writeable),
+            expected=_described(place.dtype, place.shape, place.strides, place.written),
+        )
+
+
+def _described(dtype: DType, shape: Shape, strides: tuple[int, ...], writeable: bool) -> str:
+    return f"{dtype} {shape}, strides {strides}" + (", writeable" if writeable else "")
+
+
+def _from_interface(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _address_of() -> Callable[[Array], int]:
+    """How to read an array's address. NumPy's own ways build objects, 0.8 µs a call, more than a small step takes; the
+    address is the first field of the array's C struct, behind the head that every object of CPython has."""
+    if sys.implementation.name != "cpython":
+        return _from_interface
+    at, pointer = object.__basicsize__, ctypes.c_void_p.from_address
+
+    def direct(array: Any) -> int:
+        return pointer(id(array) + at).value or 0
+
+    probe = np.zeros(3)
+    return direct if direct(probe) == _from_interface(probe) else _from_interface
+
+
+address_of = _address_of()

@@ -1,0 +1,131 @@
+"""A graph that is written anew, operation by operation: what the passes that replace operations have in common. A
+graph and a rule come in; the new graph leaves, or the same one if the rule changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from pellucid._typing import Array, DType, Shape
+from pellucid.core.context import quiet
+from pellucid.core.op import REGISTRY
+from pellucid.core.spec import Spec, spec_of
+from pellucid.core.tensor import wrap
+from pellucid.graph.dtype import float_dtype
+from pellucid.graph.ir import Captured, Graph, Instruction, Value, leaves, mapped
+
+Rule: TypeAlias = Callable[["Rewriting", Instruction], Value | Instruction | None]
+"""Told of an operation with its new inputs, a rule gives the value that stands for the result, or another operation
+with the same result, or None to keep it."""
+
+
+class Rewriting:
+    """A graph while it is written anew.
+
+    made_by : the operation of each result, in the new graph.
+    constants : arrays that are always the same, by the number of their value.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        changing = {target.id for target, _ in graph.updates}
+        self.made_by: dict[int, Instruction] = {}
+        self.constants: dict[int, Array] = {
+            c.value.id: c.tensor.data for c in graph.captured if c.constant and c.value.id not in changing
+        }
+        self._graph = graph
+        self._captured = list(graph.captured)
+        self._instructions: list[Instruction] = []
+        self._now: dict[int, Value] = {}
+        known = [*graph.inputs, *(c.value for c in graph.captured), *(i.output for i in graph.instructions)]
+        self._next_id = 1 + max((v.id for v in known), default=-1)
+
+    def rewritten(self, rule: Rule) -> Graph:
+        """The graph after the rule had a look at every operation."""
+        with float_dtype(self._graph.float_dtype), quiet():
+            for old in self._graph.instructions:
+                inputs = tuple(self._current(x) for x in old.inputs)
+                same = all(a is b for a, b in zip(inputs, old.inputs, strict=True))
+                instruction = old if same else replace(old, inputs=inputs)
+                result = rule(self, instruction)
+                if isinstance(result, Value):
+                    self.stand_in(old.output, result)
+                else:
+                    self._write(instruction if result is None else result)
+        graph = self._graph
+        outputs = mapped(graph.outputs, self._current)
+        updates = tuple((target, self._current(value)) for target, value in graph.updates)
+        before = [*graph.instructions, *leaves(graph.outputs), *(value for _, value in graph.updates)]
+        after = [*self._instructions, *leaves(outputs), *(value for _, value in updates)]
+        if len(before) == len(after) and all(a is b for a, b in zip(before, after, strict=True)):
+            return graph
+        captured, instructions = tuple(self._captured), tuple(self._instructions)
+        return replace(graph, captured=captured, instructions=instructions, outputs=outputs, updates=updates)
+
+    def add(self, op: str, *inputs: Any, like: Instruction, **attrs: Any) -> Value:
+        """The result of a new operation, which runs where `like` did."""
+        operation = REGISTRY[op]
+        spec = operation.spec(*map(input_spec, inputs), **attrs)
+        output = self._new_value(Spec(spec.shape, spec.dtype))
+        self._write(Instruction(operation, inputs, attrs, output, like.scope))
+        return output
+
+    def reshaped(self, x: Value, shape: Shape, like: Instruction) -> Value:
+        """A value in another shape."""
+        return x if x.spec.shape == shape else self.add("reshape", x, like=like, shape=shape)
+
+    def transposed(self, x: Value, axes: tuple[int, ...], like: Instruction) -> Value:
+        """A value with its axes in another order."""
+        return x if axes == tuple(range(len(axes))) else self.add("transpose", x, like=like, axes=axes)
+
+    def converted(self, x: Value, dtype: DType, like: Instruction) -> Value:
+        """A value in another dtype."""
+        return x if x.spec.dtype == dtype else self.add("cast", x, like=like, dtype=dtype.name)
+
+    def constant(self, array: Array) -> Value:
+        """A captured array that is always the same."""
+        value = self._new_value(Spec(array.shape, array.dtype))
+        self._captured.append(Captured(value, wrap(array), constant=True))
+        self.constants[value.id] = array
+        return value
+
+    def stand_in(self, old: Value, new: Value) -> None:
+        """From here on a value is read in another's place."""
+        self._now[old.id] = new
+
+    def maker(self, x: Any, *ops: str) -> Instruction | None:
+        """The operation that an input comes from, if it is one of these."""
+        made = self.made_by.get(x.id) if isinstance(x, Value) else None
+        return made if made is not None and made.op.name in ops else None
+
+    def _current(self, x: Any) -> Any:
+        return self._now.get(x.id, x) if isinstance(x, Value) else x
+
+    def _write(self, instruction: Instruction) -> None:
+        self._instructions.append(instruction)
+        self.made_by[instruction.output.id] = instruction
+
+    def _new_value(self, spec: Spec) -> Value:
+        value = Value(self._next_id, spec)
+        self._next_id += 1
+        return value
+
+
+def input_spec(x: Any) -> Spec:
+    """Shape and dtype of an operation's input."""
+    return x.spec if isinstance(x, Value) else spec_of(x)
+
+
+def one_a_line(instruction: Instruction) -> bool:
+    """Whether each line of the larger array that take_along, place_along and scatter_add work on has one index."""
+    lines = instruction.inputs[0] if instruction.op.name == "take_along" else instruction.output
+    shape, axis = list(lines.spec.shape), instruction.attrs["axis"]
+    shape[axis] = 1
+    return all(x.spec.shape == tuple(shape) for x in instruction.inputs[1:])
+
+
+def fits(instruction: Instruction, inputs: tuple[Any, ...]) -> bool:
+    """Whether an operation has a result of the same shape and dtype from other inputs."""
+    spec = instruction.op.spec(*map(input_spec, inputs), **instruction.attrs)
+    return spec.shape == instruction.output.spec.shape and spec.dtype == instruction.output.spec.dtype

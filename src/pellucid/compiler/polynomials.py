@@ -1,0 +1,28 @@
+"""Polynomials and products as expressions, for the functions of `mathematics`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pellucid.compiler.nest import Expr, as_expr, fma, number
+
+
+def polynomial(x: Expr, coefficients: Sequence[float]) -> Expr:
+    """Horner's scheme, from the highest coefficient down."""
+    result = number(coefficients[0], x.dtype)
+    for c in coefficients[1:]:
+        result = fma(result, x, as_expr(c, x.dtype))
+    return result
+
+
+def raised(x: Expr, exponent: int) -> Expr:
+    """A power by a whole number from 0 on, as few products as its bits allow."""
+    result: Expr | None = None
+    square = x
+    while exponent:
+        if exponent & 1:
+            result = square if result is None else result * square
+        exponent >>= 1
+        if exponent:
+            square = square * square
+    return number(1, x.dtype) if result is None else result

@@ -1,0 +1,114 @@
+"""A kernel's matrix product comes in, LLVM instructions leave. Called by emit_llvm. How a product is cut into blocks is
+decided here, by its shape and the machine; `product_blocks` writes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pellucid.compiler.llvm_copies import Assign, shape_of
+from pellucid.compiler.nest import (
+    INT64,
+    Accumulator,
+    Loop,
+    Product,
+    Statement,
+    Unsupported,
+    as_expr,
+    fma,
+    named,
+)
+from pellucid.compiler.product_blocks import FEW, Blocking, Blocks, rows_of
+from pellucid.compiler.product_panel import is_contiguous
+
+if TYPE_CHECKING:
+    from pellucid.compiler.emit_llvm import Emitter
+
+_MOST_SCRATCH = 256 * 1024
+"""Bytes that a packed panel may take on the stack."""
+_LARGE = 768 * 1024
+"""Bytes of b that no longer stay in a core's second cache."""
+_LONG = 10
+"""Operations of a body that is written once, in a loop over a block's rows, rather than once for every row."""
+_MANY_ROWS = 128
+"""Rows for which a large b is copied together."""
+_ROWS = {1: (16,), 2: (8,), 3: (8,), 4: (6,)}
+"""The numbers of rows for a block of so many vectors, the best first, with 32 registers."""
+_SMALL = 1 << 17
+"""Multiplications for which half the rows, and so half the code to compile, are enough."""
+_WIDE = 8
+"""Vectors of a block of one or two rows, whose sums would otherwise wait for each other."""
+_ROWS_OF_16 = {1: (8,), 2: (6, 4)}
+"""The same with 16 registers."""
+
+
+def blocking(e: Emitter, p: Product) -> Blocking:
+    """The blocks for a product on a machine.
+
+    Measured on one core with 16 lanes and 32 registers: the widths of _ROWS reach over nine tenths of the most that the
+    core can do. A number of rows that leaves none over is preferred, since no last block need be written for it.
+    """
+    lanes = e.target.vector_bytes // p.dtype.itemsize
+    vectors = -(-p.n_stop // lanes)
+    unit, most = rows_of(e, p)
+    table = _ROWS if e.target.registers >= 32 else _ROWS_OF_16
+    size = p.n_stop * p.k_stop * p.dtype.itemsize
+    width = min(vectors, _WIDE if most <= 2 else max(table))
+    if width == 4 and unit % 8 == 0 and size <= _LARGE:
+        width = 3
+    packed = not is_contiguous(p.b, p.n) or (size > _LARGE and most >= _MANY_ROWS)
+    column = p.k_stop * lanes * p.dtype.itemsize
+    width = max(min(width, _MOST_SCRATCH // column), 1) if packed else width
+    # Blocks are made even, so that a narrower one than planned may be what is written.
+    width = -(-vectors // -(-vectors // width))
+    choices = table.get(width, (most,))
+    rows = min(next((r for r in choices if unit % r == 0), choices[0]), most)
+    if rows == 16 and most * p.n_stop * p.k_stop < _SMALL:
+        rows = 8
+    # A column of more than the scratch holds is read where it lies.
+    packed = packed and column <= _MOST_SCRATCH
+    long = shape_of(p.body, e.target.vector_bytes)[1] > _LONG
+    return Blocking(rows, width, packed, packed or size > _LARGE, long)
+
+
+def emit_product(e: Emitter, p: Product) -> None:
+    """Write a matrix product."""
+    lanes = e.target.vector_bytes // p.dtype.itemsize
+    if e.counter is not None:
+        raise Unsupported("a product inside a vector loop")
+    if any(name in e.changed(p) for name in e.names):
+        raise Unsupported("a product's body combines into what was declared before it")
+    few_columns, many_rows = p.n_stop <= lanes // 4, rows_of(e, p)[1] >= lanes
+    if p.n_stop == 1 and p.k_stop >= lanes and is_contiguous(p.a, p.k) and is_contiguous(p.b, p.k):
+        _along_k(e, p)
+    elif few_columns and many_rows and (is_contiguous(p.a, p.m) or p.k_stop <= FEW):
+        _along_m(e, p)
+    else:
+        Blocks(e, p, blocking(e, p)).all()
+
+
+def _along_k(e: Emitter, p: Product) -> None:
+    """A product with a vector: each row's sum in lanes along k, combined in the same order for every row, which is not
+    that of k."""
+    step = Assign(p.name, fma(p.a, p.b, named(p.name, p.dtype)))
+    row = (
+        Accumulator(p.name, "add", p.dtype),
+        Loop(p.k, as_expr(0, INT64), as_expr(p.k_stop, INT64), (step,), vector=True),
+        *p.body,
+    )
+    e.statements([_over_n(p, (Loop(p.m, p.m_start, p.m_stop, row),))])
+
+
+def _along_m(e: Emitter, p: Product) -> None:
+    """A product with few columns: lanes are rows."""
+    step = Assign(p.name, fma(p.a, p.b, named(p.name, p.dtype)))
+    element = (
+        Accumulator(p.name, "add", p.dtype),
+        Loop(p.k, as_expr(0, INT64), as_expr(p.k_stop, INT64), (step,)),
+        *p.body,
+    )
+    e.statements([Loop(p.m, p.m_start, p.m_stop, (_over_n(p, element),), vector=True)])
+
+
+def _over_n(p: Product, body: tuple[Statement, ...]) -> Loop:
+    return Loop(p.n, as_expr(0, INT64), as_expr(p.n_stop, INT64), body)

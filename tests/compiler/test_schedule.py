@@ -1,0 +1,81 @@
+"""Phases and threads: what may run without waiting."""
+
+import numpy as np
+
+import pellucid as pl
+from pellucid import nn, optim
+from pellucid.compiler.groups import Groups
+from pellucid.compiler.layout import orders
+from pellucid.compiler.native_plan import with_own_outputs
+from pellucid.compiler.passes import optimized
+from pellucid.compiler.schedule import schedule
+
+
+def planned(function, *examples):
+    function(*map(pl.asarray, examples))
+    graph = with_own_outputs(optimized(pl.graph.record(function, *examples), native=True))
+    return schedule(Groups(graph, orders(graph)))
+
+
+def data(rows=32, features=20, classes=10):
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((rows, features)).astype("f4"), rng.integers(0, classes, rows)
+
+
+def train_step(model, optimizer, clip=None):
+    loss_fn = nn.CrossEntropyLoss()
+
+    def step(x, y):
+        loss = loss_fn(model(x), y)
+        loss.backward()
+        if clip:
+            optim.clip_grad_norm_(model.parameters(), clip)
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def mlp():
+    return nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 10))
+
+
+def test_a_training_step_waits_once_in_its_middle():
+    model = mlp()
+    found = planned(train_step(model, optim.SGD(model.parameters(), lr=0.1)), *data())
+    assert found.phases == 2
+    assert not found.copied
+    products = [p for p in found.planned if p.group.kind == "product"]
+    # Forward and activation gradients by rows of the batch, weight gradients by rows of the weight.
+    assert [(p.phase, p.extent) for p in products] == [
+        (0, 32), (0, 32), (0, 32), (0, 32), (1, 16), (0, 32), (1, 16), (1, 20)
+    ]  # fmt: skip
+    assert all(p.mode == "shared" for p in products)
+
+
+def test_adam_waits_no_more():
+    model = mlp()
+    found = planned(train_step(model, optim.Adam(model.parameters())), *data())
+    assert found.phases == 2
+    assert not found.copied
+
+
+def test_clipping_needs_the_norm_of_all_gradients_first():
+    model = mlp()
+    found = planned(train_step(model, optim.SGD(model.parameters(), lr=0.1), clip=1.0), *data())
+    assert found.phases > 2
+    writers = {r.output.id: p.phase for p in found.planned for r in p.group.members}
+    norms = [p.phase for p in found.planned if any(m.op.name == "sqrt" for m in p.group.members)]
+    assert max(writers.values()) > max(norms)
+
+
+def test_state_that_is_read_after_its_update_is_copied_last():
+    count = pl.zeros((300,))
+
+    def step(x):
+        before = count * 1.0
+        count.assign(count + x)
+        return (before - count.mean()).sum() + before.max()
+
+    found = planned(step, np.ones(300, "f4"))
+    assert found.phases >= 2
