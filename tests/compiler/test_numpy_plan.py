@@ -16,6 +16,17 @@ from pellucid.graph import record, run
 from pellucid.graph.ir import leaves
 
 ELEMENTWISE = [op for op in REGISTRY.values() if op.family == "elementwise"]
+KINDS = [
+    ("float32", "float32", "float32"),
+    ("float64", "float64", "float64"),
+    ("float32", "int64", "float64"),
+    ("bool", "float32", "float32"),
+    ("int64", "int64", "bool"),
+    ("float32", 0.3, 2),
+    (2, "float32", True),
+    ("uint8", 2, 2),
+    ("uint8", 300, 2),
+]
 SHAPES = ([(5, 7)] * 3, [(5, 7), (7,), ()], [(7,), (5, 1), (5, 7)])
 
 
@@ -49,9 +60,7 @@ def arity(op):
 
 
 @pytest.mark.parametrize("op", ELEMENTWISE, ids=lambda op: op.name)
-@pytest.mark.parametrize("kinds", [("float32",) * 3, ("float64",) * 3, ("float32", "int64", "float64"),
-                                   ("bool", "float32", "float32"), ("int64", "int64", "bool"),
-                                   ("float32", 0.3, 2), (2, "float32", True), ("uint8", 2, 2)], ids=str)  # fmt: skip
+@pytest.mark.parametrize("kinds", KINDS, ids=str)
 def test_elementwise(op, kinds):
     for shapes in SHAPES:
         given = [
@@ -188,6 +197,7 @@ def test_the_old_value_is_read_after_the_new_one_was_computed():
         lambda a, x: pl.where(x > 3, a, x * 2.0),
         lambda a, x: pl.where(x > 3, x * 2.0, a),
         lambda a, x: pl.where(x > 3, a.T, a),
+        lambda a, x: pl.where(x > 3, a.T, x),
         lambda a, x: pl.where(x > 3, a * x, a / 2.0),
         lambda a, x: nn.functional.leaky_relu(a) * a,
         lambda a, x: a.reshape(9).reshape(3, 3) * a,
@@ -254,6 +264,47 @@ def test_inputs_that_do_not_lie_row_by_row():
     assert_same(found[0], X.data.reshape(9) * 2)
     assert_same(found[1], X.data.T @ X.data)
     assert_same(found[2], X.data[1:])
+
+
+@pytest.mark.parametrize("first", ["C", "F"])
+def test_state_that_another_program_wants_in_another_order(first):
+    a = state()
+    graph = record(lambda x: (a.reshape(9) * 2.0, a.assign(a + x))[0], X)
+    binding = Binding(graph)
+    binding.place(0, first)
+    plan = NumpyPlan(graph, binding)
+    before = a.data.copy()
+    assert_same(plan.run([X.data])[0], before.reshape(9) * 2)
+    Binding(graph).place(0, "F" if first == "C" else "C")
+    assert_same(plan.run([X.data])[0], (before + X.data).reshape(9) * 2)
+    assert_same(a.data, before + X.data + X.data)
+
+
+def test_sums_run_in_the_order_that_numpy_gives_results():
+    x = pl.Tensor(np.random.default_rng(0).standard_normal((33, 65)).astype("float32"))
+    graph = record(lambda x: (pl.sum(pl.exp(x.T)), pl.sum(pl.exp(x.T), 1)), x)
+    for found, expected in zip(plan_of(graph).run([x.data]), run(graph, x).outputs, strict=True):
+        assert_same(found, expected)
+
+
+@pytest.mark.parametrize(
+    "formula", ["ik,kj->ij", "ki,jk->ij", "ik,jk->ji", "ki,kj->ji", "ij,jk->i", "ij,ij->ij", "ij,kl->ikjl"]
+)
+def test_contractions(formula):
+    rng = np.random.default_rng(0)
+    lengths = {"i": 3, "j": 4, "k": 5, "l": 2}
+    a, b = (rng.standard_normal([lengths[c] for c in term]) for term in formula.split("->")[0].split(","))
+    graph = record(lambda a, b: pl.contract(a, b, formula), a, b)
+    (found,) = plan_of(graph).run([a, b])
+    assert_same(found, run(graph, a, b).outputs)
+    np.testing.assert_allclose(found, np.einsum(formula, a, b), rtol=1e-14, atol=1e-14)
+
+
+def test_whole_numbers_to_negative_powers():
+    plan = plan_of(record(lambda x, n: x**n, np.arange(3), np.arange(3)))
+    assert plan.run([np.arange(3), np.arange(3)])[0].tolist() == [1, 1, 4]
+    with pytest.raises(pl.errors.ArgumentError):
+        plan.run([np.arange(3), np.array([1, -1, 1])])
 
 
 def test_results_are_the_caller_s_own():

@@ -85,7 +85,7 @@ class Elements:
             return self._joined(instruction, index)
         if instruction.op.name == "pad":
             return self._padded(instruction, index)
-        return self.at(*reads[0])
+        return self.at(*reads[-1])
 
     def _flat(self, instruction: Instruction, index: Index) -> Expr | None:
         """An element of a reshaped value that lies in memory without gaps: its place is a sum of products."""
@@ -113,7 +113,7 @@ class Elements:
         (source, *_), attrs = instruction.inputs, instruction.attrs
         inside: Expr | None = None
         places = []
-        for i, (before, _), length in zip(index, attrs["pad_width"], source.spec.shape, strict=True):
+        for i, (before, _), length in zip(index, attrs["widths"], source.spec.shape, strict=True):
             place = i - before
             places.append(clamped(place, length))
             if length != instruction.output.spec.shape[len(places) - 1]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pellucid._typing import Array
-from pellucid.compiler.binding import Binding
+from pellucid.compiler.programs import Programs
 from pellucid.compiler.step import Compiled, Run
 from pellucid.compiler.threads import Busy
 from pellucid.compiler.tiers import native_wanted
@@ -29,11 +29,15 @@ class Epochs:
         compiled : takes a batch of each of the arrays, in their order
         data : arrays of as many rows, kept as they are, in memory without gaps
         batch_size : rows a step; the rows that are left over belong to the caller
+        programs : of steps that may be alike; None: of this one alone
     Attributes
         outputs : for each Tensor that the function returns, what it was at every step since `begin`, shape (steps, ...)
     """
 
-    def __init__(self, compiled: Compiled, data: Sequence[Array], batch_size: int) -> None:
+    def __init__(
+        self, compiled: Compiled, data: Sequence[Array], batch_size: int, programs: Programs | None = None
+    ) -> None:
+        self._programs = Programs() if programs is None else programs
         self._compiled, self._data, self._batch = compiled, list(data), batch_size
         self._checked: set[int] = set()
         self._plans: dict[int, EpochPlan | None] = {}
@@ -114,7 +118,8 @@ class Epochs:
         from pellucid.compiler.native_plan import EpochPlan, Unsupported
 
         try:
-            return EpochPlan(found.graph, Binding(found.graph), self._data, [t for t, _ in found.settings])
+            prepared = self._programs.of(found.graph, [t for t, _ in found.settings])
+            return EpochPlan(found.graph, prepared, self._data)
         except Unsupported:
             return None
 

@@ -159,6 +159,8 @@ class Groups:
 
     def _joins(self, group: Group, instruction: Instruction) -> bool:
         """Whether the operation can run in the group's nest; then it is part of it."""
+        if group.kind in ("bits", "add"):
+            return False
         shape = instruction.output.spec.shape
         if instruction.op.family == "elementwise":
             index = _index_in(group, shape)

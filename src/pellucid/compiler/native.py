@@ -8,6 +8,7 @@ import ctypes
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -60,22 +61,35 @@ class Native:
         for b in program.buffers:
             strides = tuple(s * b.dtype.itemsize for s in b.strides)
             self._places[b.number] = _Place(b.name, b.dtype, b.shape, strides, b.number in written)
+        self._drive = self._code.function()
+        self._keeps_gil = program.notes.get("flops", np.inf) <= _SHORT_FLOPS
+        self._flag_place = program.flag
+        self._begin()
+
+    def unbound(self) -> Native:
+        """The same machine code with a table of its own, in which no array stands yet."""
+        other = copy(self)
+        other._begin()
+        return other
+
+    def _begin(self) -> None:
+        """Make what belongs to one set of arrays."""
+        size = len(self._places)
         self._arrays: list[Array | None] = [None] * size
-        self._missing = len(program.buffers)
+        self._missing = sum(place is not None for place in self._places)
         self._table = (ctypes.c_uint64 * size)()
         self._barrier = (ctypes.c_int64 * _BARRIER_WORDS)()
         self._lock = threading.Lock()
-        self._drive = self._code.function()
         self._pointers = (
             ctypes.c_void_p(ctypes.addressof(self._table)),
             ctypes.c_void_p(ctypes.addressof(self._barrier)),
         )
-        self._once = self._part(0, 1, 0, 1, keeps_gil=program.notes.get("flops", np.inf) <= _SHORT_FLOPS)
+        self._once = self._part(0, 1, 0, 1, keeps_gil=self._keeps_gil)
         self.stopped = 0
         self._flag: Array | None = None
-        if program.flag is not None:
-            self._flag = np.zeros(program.flag.shape, np.int64)
-            self.bind(program.flag.number, self._flag)
+        if self._flag_place is not None:
+            self._flag = np.zeros(self._flag_place.shape, np.int64)
+            self.bind(self._flag_place.number, self._flag)
 
     def bind(self, number: int, array: Array) -> None:
         """Let an array stand in for a buffer, until another does; it is kept alive so long.

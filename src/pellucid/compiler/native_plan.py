@@ -25,7 +25,7 @@ from pellucid.core.op import REGISTRY
 from pellucid.core.tensor import Tensor
 from pellucid.graph.ir import Graph, Instruction, Value, leaves, mapped
 
-__all__ = ["EpochPlan", "NativePlan", "Unsupported"]
+__all__ = ["EpochPlan", "NativePlan", "Prepared", "Unsupported"]
 
 WORTH_THREADS = 200_000
 """A step of fewer operations has too little for a second thread."""
@@ -42,7 +42,7 @@ class NativePlan:
     def __init__(self, graph: Graph, binding: Binding) -> None:
         self.graph = graph
         self._binding = binding
-        self._bound = Bound(graph, binding)
+        self._bound = Bound(Prepared(graph), binding)
         long = self._bound.lowered.program.notes["flops"] >= WORTH_CALLING_THREADS
         self._threads = self._bound.threads if long else 1
         values = [leaf for leaf in leaves(graph.outputs) if isinstance(leaf, Value)]
@@ -76,13 +76,13 @@ class EpochPlan:
     """A graph as machine code that picks its batches itself from data in memory: many steps at a call.
 
     Parameters
+        prepared : that graph, or one that is alike, as batched machine code
         data : for each input all its rows, in memory without gaps
-        varying : captured numbers that are given for every step
     """
 
-    def __init__(self, graph: Graph, binding: Binding, data: Sequence[Array], varying: Sequence[Tensor] = ()) -> None:
-        self._binding = binding
-        self._bound = Bound(graph, binding, batched=True, varying=varying)
+    def __init__(self, graph: Graph, prepared: Prepared, data: Sequence[Array]) -> None:
+        self._binding = Binding(graph)
+        self._bound = Bound(prepared, self._binding)
         self._batch = graph.inputs[0].spec.shape[0]
         for number, rows in zip(self._bound.lowered.inputs, data, strict=True):
             self._bound.native.bind(number, rows[: self._batch])
@@ -112,15 +112,20 @@ class EpochPlan:
         self._binding.changed()
 
 
-class Bound:
-    """Machine code with its state in memory.
+class Prepared:
+    """A graph as machine code that is not bound to any state yet: one serves all graphs that are alike.
 
-    varying : the buffer number of each captured number that is given for every step; None where none is left of it.
+    Parameters
+        batched : whether it picks its batches itself
+        varying : captured numbers that are given for every step
+    Attributes
+        varying : the buffer number of each of them; None where none is left of it
+        numbers : the buffer of each captured tensor that the passes have left, by its position in the graph
+        by_columns : the positions of those that lie column by column
+        constants : the passes' own constants, by their buffers
     """
 
-    def __init__(
-        self, graph: Graph, binding: Binding, batched: bool = False, varying: Sequence[Tensor] = ()
-    ) -> None:
+    def __init__(self, graph: Graph, batched: bool = False, varying: Sequence[Tensor] = ()) -> None:
         own = with_own_outputs(optimized(graph, native=True))
         order = orders(own)
         place = {id(c.tensor): n for n, c in enumerate(own.captured)}
@@ -132,23 +137,38 @@ class Bound:
             frozenset(n for n in given if n is not None),
         )
         numbers = self.lowered.captured
-        self.varying = [None if n is None else numbers[n] for n in given]
         self.native = Native(self.lowered.program)
-        self.threads = get_num_threads() if self.lowered.program.notes["flops"] >= WORTH_THREADS else 1
-        self._binding = binding
-        # The buffer of each captured tensor that the passes have left, by its position in the graph as recorded.
-        self._numbers: dict[int, int] = {}
+        self.varying = [None if n is None else numbers[n] for n in given]
+        self.numbers: dict[int, int] = {}
+        self.by_columns: list[int] = []
         for position, c in enumerate(graph.captured):
             n = place.get(id(c.tensor))
             if n is not None and n not in given:
-                self._numbers[position] = numbers[n]
+                self.numbers[position] = numbers[n]
                 if order.get(own.captured[n].value.id):
-                    binding.place(position, "F")
-                self.native.bind(numbers[n], binding.arrays[position])
+                    self.by_columns.append(position)
         recorded = {id(c.tensor) for c in graph.captured}
-        for n, c in zip(numbers, own.captured, strict=True):
-            if id(c.tensor) not in recorded:
-                self.native.bind(n, c.tensor.data)
+        self.constants = [
+            (number, c.tensor.data)
+            for number, c in zip(numbers, own.captured, strict=True)
+            if id(c.tensor) not in recorded
+        ]
+
+
+class Bound:
+    """Machine code with its state in memory."""
+
+    def __init__(self, prepared: Prepared, binding: Binding) -> None:
+        self.lowered, self.varying = prepared.lowered, prepared.varying
+        self.native = prepared.native.unbound()
+        self.threads = get_num_threads() if self.lowered.program.notes["flops"] >= WORTH_THREADS else 1
+        self._binding, self._numbers = binding, prepared.numbers
+        for position in prepared.by_columns:
+            binding.place(position, "F")
+        for position, number in prepared.numbers.items():
+            self.native.bind(number, binding.arrays[position])
+        for number, array in prepared.constants:
+            self.native.bind(number, array)
         self._arena = aligned(self.lowered.memory.peak)
         bind_scratch(self.native, self.lowered, self._arena)
 

@@ -1,0 +1,64 @@
+"""Recorded graphs come in; machine code leaves, made once for all graphs that are alike but for the tensors they work on,
+such as the steps of several networks of one structure. Called by `epochs`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pellucid.core.tensor import Tensor
+from pellucid.graph.ir import Graph, Value, mapped
+
+if TYPE_CHECKING:
+    from pellucid.compiler.native_plan import Prepared
+
+
+class Programs:
+    """Machine code of graphs that have been seen here. Threads that ask for the same wait for the first of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Prepared] = {}
+        self._lock = threading.Lock()
+
+    def of(self, graph: Graph, varying: Sequence[Tensor]) -> Prepared:
+        """Machine code of a graph that picks its batches itself.
+
+        Parameters
+            varying : captured numbers that are given for every step
+        Raises
+            Unsupported: there is none.
+        """
+        from pellucid.compiler.native_plan import Prepared
+
+        key = likeness(graph, varying)
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = Prepared(graph, batched=True, varying=varying)
+            return self._known[key]
+
+
+def likeness(graph: Graph, varying: Sequence[Tensor]) -> Hashable:
+    """What two graphs have in common whose code is the same: everything but names and the values of state."""
+    place = {id(c.tensor): n for n, c in enumerate(graph.captured)}
+    updated = {target.id for target, _ in graph.updates}
+    return (
+        tuple([(v.id, v.spec) for v in graph.inputs]),
+        tuple([(c.value.id, c.value.spec, c.constant and c.value.id not in updated and _content(c.tensor)) for c in graph.captured]),
+        tuple([(i.op, *map(_told_apart, i.inputs), repr(i.attrs), i.output.id, i.output.spec) for i in graph.instructions]),
+        repr(mapped(graph.outputs, _told_apart)),
+        tuple([(target.id, value.id) for target, value in graph.updates]),
+        graph.float_dtype,
+        tuple([place.get(id(t)) for t in varying]),
+    )
+
+
+def _content(tensor: Tensor) -> tuple[bytes, bool]:
+    """The values of a constant to the bit."""
+    return tensor.data.tobytes()
+
+
+def _told_apart(x: Any) -> Hashable:
+    """A value by its number; 1, 1.0 and True, which are equal in Python, by their words."""
+    return x.id if isinstance(x, Value) else repr(x)

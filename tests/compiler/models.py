@@ -1,0 +1,410 @@
+"""Small networks with a training step each, for tests of everything that compiles: each activation, layer, loss and
+optimizer, and the ways in which a step can be put together. A name and a dtype come in; a Training leaves, the same at
+every call.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import pellucid as pl
+from pellucid import nn, optim
+from pellucid.core.context import default_dtype, set_default_dtype
+from tests.optim.problem import CASES, LION_CASES, build, label
+
+ROWS, WIDTH = 6, 5
+
+
+class Training(NamedTuple):
+    """A step that is called with the inputs, again and again."""
+
+    step: Callable[..., Any]
+    inputs: list[np.ndarray]
+    model: nn.Module
+    optimizer: optim.Optimizer
+
+
+class Batch:
+    """Data for losses, of one seed, in the default dtype."""
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(3)
+
+    def numbers(self, *shape: int) -> np.ndarray:
+        return self.rng.normal(size=shape).astype(default_dtype())
+
+    def shares(self, *shape: int) -> np.ndarray:
+        return self.rng.uniform(0.1, 0.9, shape).astype(default_dtype())
+
+    def signs(self, *shape: int) -> np.ndarray:
+        return self.rng.choice([-1.0, 1.0], shape).astype(default_dtype())
+
+    def counts(self, *shape: int) -> np.ndarray:
+        return self.rng.integers(0, 4, shape).astype(default_dtype())
+
+    def classes(self, number: int, *shape: int) -> np.ndarray:
+        return self.rng.integers(0, number, shape)
+
+
+def step_of(model: Any, loss: Any, optimizer: optim.Optimizer) -> Callable[..., Any]:
+    """The step that everybody writes: the model's first input, then what the loss takes."""
+
+    def step(x: Any, *target: Any) -> Any:
+        value = loss(model(x), *target)
+        value.backward()
+        optimizer.step()
+        return value
+
+    return step
+
+
+def trained_by_sgd(model: nn.Module, loss: Any, *inputs: np.ndarray, lr: float = 0.05) -> Training:
+    optimizer = optim.SGD(model.parameters(), lr=lr, momentum=0.5)
+    return Training(step_of(model, loss, optimizer), list(inputs), model, optimizer)
+
+
+# Layers
+
+
+def activation(make: Callable[[], nn.Module], features: int = WIDTH) -> Training:
+    batch = Batch()
+    model = nn.Sequential(nn.Linear(WIDTH, features), make(), nn.Linear(WIDTH, 3))
+    return trained_by_sgd(model, nn.MSELoss(), batch.numbers(ROWS, WIDTH), batch.numbers(ROWS, 3))
+
+
+def layer(make: Callable[[], nn.Module]) -> Training:
+    """A layer between two others, the first without a bias: a normalization would leave it only rounding to learn."""
+    batch = Batch()
+    model = nn.Sequential(nn.Linear(WIDTH, 8, bias=False), make(), nn.Tanh(), nn.Linear(8, 3))
+    return trained_by_sgd(model, nn.CrossEntropyLoss(), batch.numbers(ROWS, WIDTH), batch.classes(3, ROWS))
+
+
+def embedding(**options: Any) -> Training:
+    batch = Batch()
+    model = nn.Sequential(nn.Embedding(7, 4, **options), nn.Flatten(), nn.Linear(12, 3))
+    return trained_by_sgd(model, nn.CrossEntropyLoss(), batch.classes(7, ROWS, 3), batch.classes(3, ROWS))
+
+
+class Pairs(nn.Module):
+    """Two halves of the input that meet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meet = nn.Bilinear(3, 2, 4)
+        self.out = nn.Linear(4, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.out(pl.tanh(self.meet(x[:, :3], x[:, 3:])))
+
+
+class Residual(nn.Module):
+    """Blocks that are added to what they got."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter = nn.Linear(WIDTH, 8)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8), nn.GELU(), nn.Linear(8, 8)) for _ in range(2)
+        )
+        self.leave = nn.Linear(8, 3)
+
+    def forward(self, x: Any) -> Any:
+        x = self.enter(x)
+        for block in self.blocks:
+            x = x + block(x)
+        return self.leave(x)
+
+
+class Branches(nn.Module):
+    """Two ways side by side, joined; one weight used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 2)
+        self.leave = nn.Linear(2 * WIDTH + 2, 3)
+
+    def forward(self, x: Any) -> Any:
+        once = pl.tanh(self.left(x))
+        return self.leave(pl.concatenate([once, pl.sigmoid(self.left(once)), self.right(x)], axis=1))
+
+
+def wiring(make: Callable[[], nn.Module]) -> Training:
+    batch = Batch()
+    return trained_by_sgd(make(), nn.CrossEntropyLoss(), batch.numbers(ROWS, WIDTH), batch.classes(3, ROWS))
+
+
+def sequences() -> Training:
+    """Linear layers over the last of three axes, and labels for each place."""
+    batch = Batch()
+    model = nn.Sequential(nn.Linear(WIDTH, 8), nn.RMSNorm(8), nn.SiLU(), nn.Linear(8, 3))
+
+    def loss(y: Any, target: Any) -> Any:
+        return nn.losses.cross_entropy(pl.permute(y, (0, 2, 1)), target)
+
+    return trained_by_sgd(model, loss, batch.numbers(4, 6, WIDTH), batch.classes(3, 4, 6))
+
+
+ACTIVATIONS: dict[str, Callable[[], Training]] = {
+    name: partial(activation, getattr(nn, name))
+    for name in (
+        *("CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid"),
+        *("LogSoftmax", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softmax", "Softmin"),
+        *("Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink"),
+    )
+} | {
+    "CELU(0.5)": partial(activation, partial(nn.CELU, 0.5)),
+    "GELU(tanh)": partial(activation, partial(nn.GELU, "tanh")),
+    "GLU": partial(activation, nn.GLU, 2 * WIDTH),
+    "PReLU(each)": partial(activation, partial(nn.PReLU, WIDTH)),
+    "Softmax(rows)": partial(activation, partial(nn.Softmax, 0)),
+    "Threshold": partial(activation, partial(nn.Threshold, 0.1, -0.5)),
+}
+
+LAYERS: dict[str, Callable[[], Training]] = {
+    "Dropout": partial(layer, partial(nn.Dropout, 0.3)),
+    "AlphaDropout": partial(layer, partial(nn.AlphaDropout, 0.3)),
+    "BatchNorm1d": partial(layer, partial(nn.BatchNorm1d, 8)),
+    "BatchNorm1d(mean of all)": partial(layer, partial(nn.BatchNorm1d, 8, momentum=None)),
+    "BatchNorm1d(bare)": partial(layer, partial(nn.BatchNorm1d, 8, affine=False, track_running_stats=False)),
+    "LayerNorm": partial(layer, partial(nn.LayerNorm, 8)),
+    "LayerNorm(bare)": partial(layer, partial(nn.LayerNorm, 8, elementwise_affine=False)),
+    "RMSNorm": partial(layer, partial(nn.RMSNorm, 8)),
+    "Unflatten": partial(layer, lambda: nn.Sequential(nn.Unflatten(1, (2, 4)), nn.Linear(4, 4), nn.Flatten())),
+    "Embedding": embedding,
+    "Embedding(padding)": partial(embedding, padding_idx=0),
+    "Embedding(frequency)": partial(embedding, scale_grad_by_freq=True),
+    "Bilinear": partial(wiring, Pairs),
+    "residual": partial(wiring, Residual),
+    "branches": partial(wiring, Branches),
+    "sequences": sequences,
+}
+
+# Losses
+
+
+def loss_of(loss: Any, inputs: Callable[[Batch], list[Any]], last: Callable[[], nn.Module] = nn.Identity) -> Training:
+    """A loss of a network with four outputs, the last layer making of them what the loss takes."""
+    batch = Batch()
+    model = nn.Sequential(nn.Linear(WIDTH, 6), nn.Tanh(), nn.Linear(6, 4), last())
+    return trained_by_sgd(model, loss, batch.numbers(ROWS, WIDTH), *inputs(batch))
+
+
+def loss_of_pair(loss: Any, rows: int, inputs: Callable[[Batch], list[Any]]) -> Training:
+    """A loss that takes several results of a network: those of the rows one after the other."""
+
+    def split(y: Any, *target: Any) -> Any:
+        return loss(*(y[n * ROWS : (n + 1) * ROWS] for n in range(rows)), *target)
+
+    batch = Batch()
+    model = nn.Sequential(nn.Linear(WIDTH, 6), nn.Tanh(), nn.Linear(6, 4))
+    return trained_by_sgd(model, split, batch.numbers(rows * ROWS, WIDTH), *inputs(batch))
+
+
+def loss_with_layers(make: Callable[[], nn.Module]) -> Training:
+    """A loss with weights of its own."""
+    batch = Batch()
+    model = nn.ModuleDict({"body": nn.Sequential(nn.Linear(WIDTH, 16), nn.Tanh()), "loss": make()})
+    optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.5)
+
+    def value(y: Any, target: Any) -> Any:
+        result = model["loss"](y, target)
+        return result if isinstance(result, pl.Tensor) else result.loss
+
+    step = step_of(model["body"], value, optimizer)
+    return Training(step, [batch.numbers(ROWS, WIDTH), batch.classes(9, ROWS)], model, optimizer)
+
+
+def _numbers(b: Batch) -> list[Any]:
+    return [b.numbers(ROWS, 4)]
+
+
+def _shares(b: Batch) -> list[Any]:
+    return [b.shares(ROWS, 4)]
+
+
+def _signs(b: Batch) -> list[Any]:
+    return [b.signs(ROWS, 4)]
+
+
+def _labels(b: Batch) -> list[Any]:
+    return [b.classes(4, ROWS)]
+
+
+def _ignored(b: Batch) -> list[Any]:
+    labels = b.classes(4, ROWS)
+    labels[1] = -100
+    return [labels]
+
+
+def _distribution(b: Batch) -> list[Any]:
+    t = b.shares(ROWS, 4)
+    return [t / t.sum(1, keepdims=True)]
+
+
+def _lists(b: Batch) -> list[Any]:
+    return [np.array([[0, 3, -1, 1], [2, -1, 0, 0], [1, 2, 3, -1], [-1, 0, 1, 2], [3, -1, -1, -1], [0, 1, 2, 3]])]
+
+
+def _weights() -> Any:
+    return np.array([0.5, 1.0, 2.0, 0.25], default_dtype())
+
+
+def _losses() -> Iterator[tuple[str, Callable[[], Training]]]:
+    def one(name: str, inputs: Any, last: Any = nn.Identity, weighted: str = "", **options: Any) -> Any:
+        def make() -> Training:
+            given = {weighted: _weights()} if weighted else {}
+            return loss_of(getattr(nn, name)(**options, **given), inputs, last)
+
+        shown = [weighted] * bool(weighted) + [f"{k}={v}" for k, v in options.items()]
+        return f"{name}({', '.join(shown)})" if shown else name, make
+
+    for name in ("MSELoss", "L1Loss", "HuberLoss", "SmoothL1Loss", "QuantileLoss"):
+        yield one(name, _numbers)
+    yield one("MSELoss", _numbers, reduction="sum")
+    yield one("QuantileLoss", _numbers, quantile=0.9)
+    yield one("BCELoss", _shares, nn.Sigmoid)
+    yield one("BCEWithLogitsLoss", _shares)
+    yield one("BCEWithLogitsLoss", _shares, weighted="pos_weight")
+    yield one("CrossEntropyLoss", _labels)
+    yield one("CrossEntropyLoss", _labels, weighted="weight")
+    yield one("CrossEntropyLoss", _labels, label_smoothing=0.1)
+    yield one("CrossEntropyLoss", _labels, weighted="weight", label_smoothing=0.1)
+    yield one("CrossEntropyLoss", _ignored, reduction="sum")
+    yield one("CrossEntropyLoss", _labels, ignore_index=None)
+    name, make = one("CrossEntropyLoss", _distribution)
+    yield f"{name} of distributions", make
+    yield one("FocalLoss", _labels)
+    yield one("FocalLoss", _labels, gamma=0.5)
+    yield one("NLLLoss", _labels, nn.LogSoftmax)
+    yield one("NLLLoss", _ignored, nn.LogSoftmax, weighted="weight")
+    yield one("KLDivLoss", _distribution, nn.LogSoftmax)
+    yield one("PoissonNLLLoss", lambda b: [b.counts(ROWS, 4)])
+    yield one("PoissonNLLLoss", lambda b: [b.counts(ROWS, 4)], nn.Softplus, log_input=False, full=True)
+    yield one("GaussianNLLLoss", lambda b: [b.numbers(ROWS, 4), b.shares(ROWS, 4)])
+    yield one("SoftMarginLoss", _signs)
+    yield one("HingeEmbeddingLoss", _signs)
+    yield one("MultiLabelMarginLoss", _lists)
+    yield one("MultiLabelSoftMarginLoss", _shares)
+    yield one("MultiMarginLoss", _labels)
+    yield one("MultiMarginLoss", _labels, weighted="weight", p=2)
+    pairs: dict[str, tuple[Any, int, Any]] = {
+        "CosineEmbeddingLoss": (nn.CosineEmbeddingLoss(margin=0.2), 2, lambda b: [b.signs(ROWS)]),
+        "MarginRankingLoss": (nn.MarginRankingLoss(margin=0.3), 2, _signs),
+        "TripletMarginLoss": (nn.TripletMarginLoss(), 3, lambda b: []),
+        "TripletMarginLoss(swap)": (nn.TripletMarginLoss(swap=True, p=3.0), 3, lambda b: []),
+        "TripletMarginWithDistanceLoss": (nn.TripletMarginWithDistanceLoss(), 3, lambda b: []),
+    }
+    for name, (loss, rows, inputs) in pairs.items():
+        yield name, partial(loss_of_pair, loss, rows, inputs)
+    yield "LinearCrossEntropyLoss", partial(loss_with_layers, partial(nn.LinearCrossEntropyLoss, 16, 9))
+    yield (
+        "AdaptiveLogSoftmaxWithLoss",
+        partial(loss_with_layers, partial(nn.AdaptiveLogSoftmaxWithLoss, 16, 9, cutoffs=[3, 6])),
+    )
+
+
+LOSSES: dict[str, Callable[[], Training]] = dict(_losses())
+
+# Optimizers and steps
+
+
+def _classifier() -> nn.Module:
+    return nn.Sequential(nn.Linear(WIDTH, 6), nn.Tanh(), nn.Linear(6, 3))
+
+
+def optimizer(name: str, options: dict[str, Any]) -> Training:
+    batch = Batch()
+    model = _classifier()
+    made = build(name, model.parameters(), **options)
+    inputs = [batch.numbers(ROWS, WIDTH), batch.numbers(ROWS, 3)]
+    error = nn.MSELoss()
+    loss = (lambda y, t: -error(y, t)) if options.get("maximize") else error
+    return Training(step_of(model, loss, made), inputs, model, made)
+
+
+def groups() -> Training:
+    """Groups of parameters with rates of their own, one of them frozen in part."""
+    batch = Batch()
+    model = _classifier()
+    model[0].bias.requires_grad = False
+    made = optim.AdamW([{"params": model[0].parameters(), "lr": 0.02}, {"params": model[2].parameters()}], lr=0.01)
+    inputs = [batch.numbers(ROWS, WIDTH), batch.classes(3, ROWS)]
+    return Training(step_of(model, nn.CrossEntropyLoss(), made), inputs, model, made)
+
+
+def clipped(clip: Callable[..., Any], limit: float) -> Training:
+    batch = Batch()
+    model, loss = _classifier(), nn.MSELoss()
+    made = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    def step(x: Any, t: Any) -> Any:
+        value = loss(model(x), t)
+        value.backward()
+        clip(model.parameters(), limit)
+        made.step()
+        return value
+
+    return Training(step, [batch.numbers(ROWS, WIDTH), 3 * batch.numbers(ROWS, 3)], model, made)
+
+
+def scheduled() -> Training:
+    batch = Batch()
+    model, loss = _classifier(), nn.MSELoss()
+    made = optim.Adam(model.parameters(), lr=0.02)
+    schedule = optim.CosineAnnealingLR(made, 40)
+
+    def step(x: Any, t: Any) -> Any:
+        value = loss(model(x), t)
+        value.backward()
+        made.step()
+        schedule.step()
+        return value
+
+    return Training(step, [batch.numbers(ROWS, WIDTH), batch.numbers(ROWS, 3)], model, made)
+
+
+def penalized() -> Training:
+    """A gradient of a gradient, and a penalty on the weights."""
+    batch = Batch()
+    model, loss = _classifier(), nn.MSELoss()
+    made = optim.SGD(model.parameters(), lr=0.05)
+
+    def step(x: Any, t: Any) -> Any:
+        value = loss(model(x), t)
+        slopes = pl.autograd.grad(value, list(model.parameters()), create_graph=True)
+        total = value + 0.1 * sum((g * g).sum() for g in slopes) + 0.01 * pl.abs(model[0].weight).sum()
+        total.backward()
+        made.step()
+        return {"loss": value, "total": total}
+
+    return Training(step, [batch.numbers(ROWS, WIDTH), batch.numbers(ROWS, 3)], model, made)
+
+
+OPTIMIZERS: dict[str, Callable[[], Training]] = {
+    label(case): partial(optimizer, *case) for case in (*CASES, *LION_CASES) if case[1]
+}
+
+STEPS: dict[str, Callable[[], Training]] = {
+    "groups": groups,
+    "clip_grad_norm_": partial(clipped, optim.clip_grad_norm_, 0.5),
+    "clip_grad_value_": partial(clipped, optim.clip_grad_value_, 0.05),
+    "schedule": scheduled,
+    "penalty": penalized,
+}
+
+MODELS: dict[str, Callable[[], Training]] = {**ACTIVATIONS, **LAYERS, **LOSSES, **OPTIMIZERS, **STEPS}
+
+
+@contextmanager
+def training(name: str, dtype: str) -> Iterator[Training]:
+    """A model of the table; inside, its dtype is the default one."""
+    before = default_dtype().name
+    set_default_dtype(dtype)
+    try:
+        pl.manual_seed(0)
+        yield MODELS[name]()
+    finally:
+        set_default_dtype(before)
