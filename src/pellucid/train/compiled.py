@@ -21,6 +21,7 @@ from pellucid.train.evaluate import output_of
 from pellucid.train.loop import Seen, Step, clip, count_step, gradients, loss_of
 from pellucid.train.nonfinite import Before
 from pellucid.train.run import Run
+from pellucid.train.together import member
 
 # Control comes back after about so long.
 _CHUNK_S = 0.04
@@ -54,7 +55,9 @@ def _worth_it(run: Run) -> bool:
     """Whether the run is long enough, by its steps and weights alone: not by a clock, so that it repeats to the bit."""
     weights = sum(p.data.size for p in run.model.parameters())
     steps = run.epochs * len(run.loader)
-    return steps * (_STEP_S + 6 * weights * run.loader.batch_size / _FLOPS) > _WORTH_S
+    one = member()
+    alike = 1 if one is None else one.alike
+    return alike * steps * (_STEP_S + 6 * weights * run.loader.batch_size / _FLOPS) > _WORTH_S
 
 
 class CompiledEpochs:
@@ -71,7 +74,9 @@ class CompiledEpochs:
 
         self._arrays = arrays
         self._compiled = compile(_step_function(run, step, collects))
-        self.epochs = Epochs(self._compiled, arrays, run.loader.batch_size)
+        one = member()
+        self.epochs = Epochs(self._compiled, arrays, run.loader.batch_size, one.shared.programs if one else None)
+        self.rows = 0
         self._chunk = 1
 
     def batches(
@@ -110,6 +115,33 @@ class CompiledEpochs:
             after_batch()
         return True
 
+    def epochs_at_once(self, run: Run) -> list[float] | None:
+        """The losses of several epochs, done in one call; None, with nothing done, if an epoch is long enough by
+        itself, has a smaller last batch, or leaves a loss or a weight that is not finite."""
+        loader = run.loader
+        rows, steps = len(loader.data), len(loader)
+        self.rows = steps * loader.batch_size
+        epochs = min(self._chunk // steps, run.epochs - run.epoch)
+        if epochs < 2 or (rows % loader.batch_size and not loader.drop_last):
+            return None
+        orders = [loader.order(run.epoch + n)[: self.rows] for n in range(epochs)]
+        back = self._state(run)
+        self.epochs.begin(np.concatenate(orders), epochs * steps)
+        start = time.perf_counter()
+        self.epochs.advance(0, epochs * steps)
+        self._take_up(time.perf_counter() - start, epochs * steps)
+        losses = self.epochs.outputs[0].reshape(epochs, steps)
+        if not np.isfinite(losses).all() or not all(np.isfinite(p.data).all() for p in run.model.parameters()):
+            back()
+            return None
+        run.history.steps += epochs * steps
+        run.recent.extend(losses.reshape(-1)[-20:].tolist())
+        run.loss_value = float(losses[-1, -1])
+        seen = [Seen(getattr(run.loss, "reduction", "mean") == "sum", collects=False) for _ in range(epochs)]
+        for epoch, values in zip(seen, losses.tolist(), strict=True):
+            epoch.add_all(values, loader.batch_size)
+        return [epoch.loss for epoch in seen]
+
     def _take_up(self, seconds: float, steps: int) -> None:
         """Choose how many steps to do before control comes back, from what the latest took."""
         self._chunk = max(1, min(int(_CHUNK_S * steps / max(seconds, 1e-6)), 4 * steps))
@@ -118,13 +150,16 @@ class CompiledEpochs:
         """What steps first to last gave goes to the run and to the epoch's sums."""
         size = run.loader.batch_size
         losses = self.epochs.outputs[0][first:last].reshape(-1).tolist()
-        for n, value in zip(range(first, last), losses, strict=True):
-            rows = order[n * size : (n + 1) * size]
-            amount = size if step.weights is None else float(step.weights[rows].sum())
-            y_pred = self.epochs.outputs[1][n] if seen.collects else None
-            seen.add(value, amount, y_pred, self._arrays[1][rows] if seen.collects else None)
-            run.recent.append(value)
+        if step.weights is None and not seen.collects:
+            seen.add_all(losses, size)
+        else:
+            for n, value in zip(range(first, last), losses, strict=True):
+                rows = order[n * size : (n + 1) * size]
+                amount = size if step.weights is None else float(step.weights[rows].sum())
+                y_pred = self.epochs.outputs[1][n] if seen.collects else None
+                seen.add(value, amount, y_pred, self._arrays[1][rows] if seen.collects else None)
         if last > first:
+            run.recent.extend(losses[-20:])
             run.rows, run.loss_value = order[(last - 1) * size : last * size], losses[-1]
             run.batch, run.samples = last, run.samples + (last - first) * size
             run.history.steps += last - first

@@ -81,8 +81,12 @@ def train(
                 for callback in callbacks:
                     callback.on_train_begin(run)
                 compiled = compiled_epochs(run, step, bool(epochs_metrics))
+                # Where nobody looks between them, short epochs are done many at a time.
+                alone = not (callbacks or epochs_metrics or save or run.validation or run.best or run.schedule)
                 while run.epoch < run.epochs and run.stopping is None:
                     run.start = arrays_of(run.model)
+                    if alone and compiled is not None and _epochs_at_once(run, compiled, progress):
+                        continue
                     whole = _epoch(run, step, compiled, callbacks, listeners, epochs_metrics, progress)
                     if whole and save is not None:
                         save()
@@ -174,6 +178,13 @@ class Seen:
         self.collected: list[tuple[Array, Array]] = []
         self._total, self._amount = 0.0, 0.0
 
+    def add_all(self, values: list[float], amount: float) -> None:
+        """Note batches of as many rows each, of which nothing but the loss is wanted."""
+        factor = 1.0 if self.summed else amount
+        for value in values:
+            self._total += value * factor
+        self._amount += amount * len(values)
+
     def add(self, value: float, amount: float, y_pred: Array | None, y: Array | None) -> None:
         """Note a batch: its loss, its rows or what they weigh, outputs and targets."""
         self._total += value if self.summed else value * amount
@@ -242,6 +253,21 @@ def count_step(run: Run) -> None:
     run.history.steps += 1
     if run.schedule is not None and run.schedule_every == "step":
         run.schedule.step()
+
+
+def _epochs_at_once(run: Run, compiled: CompiledEpochs, progress: Progress) -> bool:
+    """Train for several epochs in one call; False, with nothing done, where they are not short or something went
+    wrong."""
+    start, lr = time.perf_counter(), run.lr
+    run.model.train()
+    losses = compiled.epochs_at_once(run)
+    if losses is None:
+        return False
+    time_s = (time.perf_counter() - start) / len(losses)
+    for loss in losses:
+        run.samples += compiled.rows
+        _finish(run, {"loss": loss, "lr": lr, "time_s": time_s}, [], progress)
+    return True
 
 
 def _finish(run: Run, record: dict[str, float], callbacks: list[Callback], progress: Progress) -> None:

@@ -44,6 +44,17 @@ def _log_softmax(work: Rewriting, i: Instruction) -> Value:
     return work.add("subtract", shifted, work.add("log", total, like=i), like=i)
 
 
+def _softmax(work: Rewriting, i: Instruction) -> Value | None:
+    """exp(shifted - log(total)), where exp(shifted) is there already: that over the total, without another exp."""
+    minus = work.maker(i.inputs[0], "subtract")
+    log = None if minus is None else work.maker(minus.inputs[1], "log")
+    total = None if log is None else work.maker(log.inputs[0], "sum")
+    exp = None if total is None else work.maker(total.inputs[0], "exp")
+    if minus is None or total is None or exp is None or exp.inputs[0] is not minus.inputs[0]:
+        return None
+    return work.add("multiply", exp.output, work.add("reciprocal", total.output, like=i), like=i)
+
+
 def _logsumexp(work: Rewriting, i: Instruction) -> Value:
     x = work.converted(i.inputs[0], i.output.spec.dtype, like=i)
     over = {"axis": i.attrs["axis"], "keepdims": True}
@@ -149,6 +160,7 @@ def _reduction(work: Rewriting, i: Instruction) -> Value | None:
 
 
 _RULES: dict[str, Callable[[Rewriting, Instruction], Value | None]] = {
+    "exp": _softmax,
     "log_softmax": _log_softmax,
     "logsumexp": _logsumexp,
     "take_along": _take_along,
