@@ -18,7 +18,9 @@ from pellucid.compiler.llvm_expressions import Copy, Expressions
 from pellucid.compiler.llvm_writer import NOTHING, Holder, Value, literal
 from pellucid.compiler.nest import (
     INT64,
+    WHOLE,
     Accumulator,
+    Across,
     Combine,
     Comment,
     If,
@@ -129,6 +131,8 @@ class Emitter(Expressions):
             case Accumulator():
                 self.accumulators[statement.name] = statement
                 names[statement.name] = self.start_of(statement, self.lanes)
+            case Across():
+                names[statement.name] = self._across(statement)
             case Assign():
                 self._assign(statement)
             case Combine():
@@ -153,6 +157,13 @@ class Emitter(Expressions):
         first = old.text == literal(identity(kind, old.dtype), old.dtype, old.lanes).text
         new = self.splat(value, old.lanes) if first else self.combined(kind, old, value)
         self._bind(table, name, new)
+
+    def _across(self, statement: Across) -> Value:
+        value = self.splat(self.value(statement.value), self.lanes)
+        if self.mask is not None:
+            nothing = literal(identity(statement.kind, value.dtype), value.dtype, value.lanes)
+            value = self.select(self.mask, value, nothing)
+        return self.across(statement.kind, value)
 
     def _assign(self, statement: Assign) -> None:
         name = statement.name
@@ -215,6 +226,8 @@ class Emitter(Expressions):
             raise Unsupported("a vector loop inside another")
         start, stop = self.value(loop.start), self.value(loop.stop)
         self.lanes, weight = shape_of(loop.body, self.target.vector_bytes)
+        if loop.whole:
+            self.lanes = whole_lanes(stop)
         vectors = VectorLoop(self, loop, self.changed(loop), 4 if weight <= 12 else 2 if weight <= 40 else 1)
         self.counter = loop.counter
         if start.whole is not None and stop.whole is not None:
@@ -230,3 +243,10 @@ class Emitter(Expressions):
         """A vector loop's body for some vectors side by side."""
         self.copies = copies
         self.statements(body)
+
+
+def whole_lanes(stop: Value) -> int:
+    """The lanes of a loop that is one vector, of whatever width the machine has: the code generator splits it."""
+    if stop.whole is None or stop.whole > WHOLE:
+        raise Unsupported("a whole loop of a length that is not known, or too long")
+    return 1 << max(stop.whole - 1, 1).bit_length()

@@ -90,7 +90,7 @@ class Groups:
         self.multiplied = {
             x.id for i in graph.instructions if i.op.family == "contraction" for x in i.inputs if isinstance(x, Value)
         }
-        for instruction in graph.instructions:
+        for instruction in _numbers_first(graph):
             missing = has_native_rule(instruction)
             if missing:
                 raise Unsupported(missing)
@@ -214,6 +214,27 @@ class Groups:
             for _, value, _ in self.reads(group):
                 if value.id in self.group_of and self.group_of[value.id] is not group:
                     yield value.id
+
+
+def _numbers_first(graph: Graph) -> list[Instruction]:
+    """The operations, those first that lead from inputs and state alone to single numbers, such as a count of steps: so
+    that what reads the numbers can join the groups of what it reads besides."""
+    alone: dict[int, Instruction] = {}
+    made = {i.output.id for i in graph.instructions}
+    early: set[int] = set()
+    for i in graph.instructions:
+        sources = [x.id for x in i.inputs if isinstance(x, Value) and x.id in made]
+        if i.op.family not in ("contraction", "random") and all(s in alone for s in sources):
+            alone[i.output.id] = i
+            if i.output.spec.size == 1:
+                waiting = [i.output.id]
+                while waiting:
+                    number = waiting.pop()
+                    if number in alone and number not in early:
+                        early.add(number)
+                        waiting += [x.id for x in alone[number].inputs if isinstance(x, Value)]
+    first = [i for i in graph.instructions if i.output.id in early]
+    return first + [i for i in graph.instructions if i.output.id not in early]
 
 
 def _inputs(instruction: Instruction) -> Iterator[tuple[Any, Index]]:

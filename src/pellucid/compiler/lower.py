@@ -14,7 +14,9 @@ from pellucid.compiler.groups import Group, Groups, reduced_index
 from pellucid.compiler.memory import Piece
 from pellucid.compiler.nest import (
     INT64,
+    WHOLE,
     Accumulator,
+    Across,
     Call,
     Combine,
     Comment,
@@ -99,7 +101,7 @@ class _Lowering:
         self.step = self.buffers.step
         self.segments = {g.number: _segments(g, self.groups) for g in self.groups.groups if g.kind == "map"}
         for group in self.groups.groups:
-            if group.kind == "map":
+            if group.kind == "map" and not self._is_whole(group):
                 self.groups.needed |= _crossing(group, self.segments[group.number], self.groups)
 
     def lowered(self) -> Lowered:
@@ -158,12 +160,12 @@ class _Lowering:
     def _nest(self, place: Planned, name: str) -> _Nest:
         return _Nest(place, Kernel(name, Variable("lo"), Variable("hi"), self.step, ()))
 
-    def _axis_loop(self, nest: _Nest, axis: int, body: list[Statement], vector: bool) -> Loop:
+    def _axis_loop(self, nest: _Nest, axis: int, body: list[Statement], vector: bool, whole: bool = False) -> Loop:
         group = nest.planned.group
         start, stop = number(0, INT64), number(group.shape[axis], INT64)
         if axis == group.outermost and nest.planned.mode == "shared":
             start, stop = variable(nest.kernel.lo), variable(nest.kernel.hi)
-        return Loop(group.counters[axis], start, stop, tuple(body), vector)
+        return Loop(group.counters[axis], start, stop, tuple(body), vector, whole)
 
     def _loops(
         self, nest: _Nest, body: list[Statement], vector: bool = True, rows_only: bool = False
@@ -180,6 +182,12 @@ class _Lowering:
     def _map(self, nest: _Nest) -> None:
         group = nest.planned.group
         axes = [a for a in group.order if group.shape[a] > 1]
+        if self._is_whole(group):
+            body = [s for _, members in self.segments[group.number] for m in members for s in self._in_row(group, m)]
+            nest.body += self._loops(
+                nest, [self._axis_loop(nest, axes[-1], body, vector=True, whole=True)], False, True
+            )
+            return
         row: list[Statement] = []
         for elementwise, members in self.segments[group.number]:
             inner: list[Statement] = []
@@ -202,6 +210,22 @@ class _Lowering:
                 row += inner
             row += after
         nest.body += self._loops(nest, row, vector=False, rows_only=True)
+
+    def _is_whole(self, group: Group) -> bool:
+        """Whether a row with reductions fits into one vector, so that nothing goes through memory on its way."""
+        if len(self.segments[group.number]) < 2 or not group.order:
+            return False
+        return group.order[-1] != group.outermost and group.shape[group.order[-1]] <= WHOLE
+
+    def _in_row(self, group: Group, m: Instruction) -> list[Statement]:
+        """An operation of a row that is computed at once."""
+        index = group.index[m.output.id]
+        if m.op.family != "reduction":
+            return self._let(m, index)
+        name, dtype = f"v{m.output.id}", m.output.spec.dtype
+        element = converted(self.elements.at(m.inputs[0], group.whole), dtype)
+        kind: Any = _COMBINE[m.op.name]
+        return [Across(name, kind, element), *self._known(m, index, named(name, dtype))]
 
     def _accumulator(self, reduction: Instruction) -> Accumulator:
         kind: Any = _COMBINE[reduction.op.name]

@@ -256,6 +256,8 @@ class Loop:
     """`body` for each value of `counter` from start up to, not including, stop.
 
     vector : the values are independent but for accumulators, and the innermost: several are computed at once.
+    whole : of a vector loop of at most WHOLE values, known beforehand: all are computed at once, so that what `Across`
+        combines can be used by the statements after it.
     """
 
     counter: Variable
@@ -263,6 +265,7 @@ class Loop:
     stop: Expr
     body: tuple[Statement, ...]
     vector: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -288,6 +291,15 @@ class Combine:
     """Combine a value into an accumulator."""
 
     name: str
+    value: Expr
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Across:
+    """A value combined over all values of the whole vector loop that it stands in, known by a name from here on."""
+
+    name: str
+    kind: CombineKind
     value: Expr
 
 
@@ -337,7 +349,10 @@ class Comment:
     text: str
 
 
-Statement: TypeAlias = Loop | Let | Accumulator | Combine | Store | Product | If | Comment
+Statement: TypeAlias = Loop | Let | Accumulator | Combine | Across | Store | Product | If | Comment
+
+WHOLE = 16
+"""The longest loop that can be whole."""
 
 IDENTITY: dict[str, Any] = {
     "add": 0,

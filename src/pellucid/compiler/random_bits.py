@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.compiler.nest import (
-    INT64,
     Buffer,
     Comment,
     Expr,
@@ -43,37 +42,52 @@ def statements(key: tuple[Expr, Expr], out: Buffer, size: int, lo: Expr, hi: Exp
         lo, hi : int64, at most ceil(size / 8)
     """
     whole, rest = divmod(size, WORDS)
-    end = number(whole, INT64)
     block = Variable("block")
     names = [f"key{n}" for n in range(2)]
-    body: list[Statement] = [Comment("the Philox-4x64-10 stream of the key")]
-    body += [Let(name, word) for name, word in zip(names, key, strict=True)]
-    words = [named(name, _UINT64) for name in names]
-    full = _block(words, variable(block), out, WORDS, "word")
-    body.append(Loop(block, lo, function("minimum", hi, end), full))
+    words, results = _rounds([named(name, _UINT64) for name in names], variable(block))
     if rest:
-        body.append(If(hi > end, _block(words, end, out, rest, "last")))
-    return tuple(body)
-
-
-def _block(key: list[Expr], block: Expr, out: Buffer, count: int, name: str) -> tuple[Statement, ...]:
-    """The first `count` numbers of a block. The counter of the first block is 1: NumPy counts before it draws."""
-    zero = number(0, _UINT64)
-    c = [cast(block + 1, _UINT64), zero, zero, zero]
-    k = key
-    for n in range(_ROUNDS):
-        if n:
-            k = [a + number(n * step % 2**64, _UINT64) for a, step in zip(key, _KEY_STEPS, strict=True)]
-        first, second = (number(f, _UINT64) for f in _FACTORS)
-        c = [
-            function("mulhi", c[2], second) ^ c[1] ^ k[0],
-            c[2] * second,
-            function("mulhi", c[0], first) ^ c[3] ^ k[1],
-            c[0] * first,
+        at_end = variable(block) >= whole
+        stores: list[Statement] = [
+            If(function("not", at_end), _stores(results, variable(block), out, WORDS)),
+            If(at_end, _stores(results, variable(block), out, rest)),
         ]
-    result: list[Statement] = [Let(f"{name}{n}", word) for n, word in enumerate(c[: (count + 1) // 2])]
-    for n in range(count):
-        word = named(f"{name}{n // 2}", _UINT64)
-        half = cast(word >> 32 if n % 2 else word, _UINT32)
-        result.append(Store(out, block * WORDS + n, half))
-    return tuple(result)
+    else:
+        stores = list(_stores(results, variable(block), out, WORDS))
+    return (
+        Comment("the Philox-4x64-10 stream of the key"),
+        *(Let(name, word) for name, word in zip(names, key, strict=True)),
+        Loop(block, lo, hi, (*words, *stores)),
+    )
+
+
+def _rounds(key: list[Expr], block: Expr) -> tuple[list[Statement], list[Expr]]:
+    """The four words of a block, round after round. The counter of the first block is 1: NumPy counts before it
+    draws."""
+    first, second = (number(f, _UINT64) for f in _FACTORS)
+    lets: list[Statement] = []
+
+    def let(name: str, value: Expr) -> Expr:
+        lets.append(Let(name, value))
+        return named(name, _UINT64)
+
+    # After the first round, since the counter's upper words are 0.
+    count = let("count", cast(block + 1, _UINT64))
+    zero = number(0, _UINT64)
+    a, b, c, d = key[0], zero, let("c0", function("mulhi", count, first) ^ key[1]), let("d0", count * first)
+    for n in range(1, _ROUNDS):
+        k = [word + number(n * step % 2**64, _UINT64) for word, step in zip(key, _KEY_STEPS, strict=True)]
+        a, b, c, d = (
+            let(f"a{n}", function("mulhi", c, second) ^ (k[0] if b is zero else b ^ k[0])),
+            let(f"b{n}", c * second),
+            let(f"c{n}", function("mulhi", a, first) ^ (d ^ k[1])),
+            let(f"d{n}", a * first),
+        )
+    return lets, [a, b, c, d]
+
+
+def _stores(words: list[Expr], block: Expr, out: Buffer, count: int) -> tuple[Statement, ...]:
+    """The first `count` numbers of a block: the halves of its words, the lower first."""
+    return tuple(
+        Store(out, block * WORDS + n, cast(words[n // 2] >> 32 if n % 2 else words[n // 2], _UINT32))
+        for n in range(count)
+    )

@@ -198,10 +198,19 @@ class _StepRecording(Recording):
         if key not in self.lifted_settings:
             tensor = Tensor.__new__(Tensor)
             tensor.data = np.array(setting.read(), dtype)
-            tensor.name = f"setting.{len(self.lifted_settings)}"
+            tensor.name = ".".join(dict.fromkeys(_options_in(setting.key)))
             self.lifted_settings[key] = (tensor, setting)
         return self.lifted_settings[key][0]
 
     def postponed(self, action: Callable[[], Any]) -> bool:
         (self.after if self._settings_read else self.before).append(action)
         return True
+
+
+def _options_in(key: Any) -> Iterator[str]:
+    """The names of the options that a Setting comes from; an option itself is ((group, name), ...)."""
+    if isinstance(key, tuple) and key and isinstance(key[0], tuple):
+        yield key[0][1]
+    elif isinstance(key, tuple):
+        for part in key[1:]:
+            yield from _options_in(part)

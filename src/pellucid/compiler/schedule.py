@@ -87,7 +87,7 @@ def _placed(group: Group, groups: Groups, places: dict[int, Planned], updated: d
         for _, v, index in groups.reads(group)
         if v.id in groups.group_of and groups.group_of[v.id] is not group
     ]
-    if extent > 1 and _work(group) >= _WORTH_SHARING:
+    if extent > grain and _work(group) >= _WORTH_SHARING:
         mode: Mode = "shared"
     elif any(r in updated or r in groups.required for r in _results(group)) or any(
         source.mode != "replicated" for source, _, _ in sources

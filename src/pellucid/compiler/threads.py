@@ -11,8 +11,8 @@ import math
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from operator import call as _call
 from queue import SimpleQueue
@@ -49,10 +49,13 @@ def get_num_threads() -> int:
     """How many threads a compiled function may use.
 
     Returns
-        int: what `set_num_threads` chose, else `PELLUCID_NUM_THREADS`, else the cores that this process may use
+        int: what `set_num_threads` chose, else `PELLUCID_NUM_THREADS`, else the cores that this process may use; in a
+            thread that `fit_many` trains on, 1
     Raises
         ArgumentError: `PELLUCID_NUM_THREADS` is no whole number from 1 to 1024.
     """
+    if _here.limit is not None:
+        return _here.limit
     if _chosen is not None:
         return _chosen
     words = os.environ.get("PELLUCID_NUM_THREADS")
@@ -63,6 +66,23 @@ def get_num_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return min(len(os.sched_getaffinity(0)), 1024)
     return min(os.cpu_count() or 1, 1024)
+
+
+class _Here(threading.local):
+    limit: int | None = None
+
+
+_here = _Here()
+
+
+@contextmanager
+def limited(num_threads: int) -> Iterator[None]:
+    """Inside, what this thread of Python runs uses so many threads, whatever was chosen for others."""
+    before, _here.limit = _here.limit, num_threads
+    try:
+        yield
+    finally:
+        _here.limit = before
 
 
 def spmd(part: Callable[[int, int], Callable[[], R]], threads: int) -> list[R]:

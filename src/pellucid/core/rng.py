@@ -8,6 +8,9 @@ Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011; Num
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -108,8 +111,43 @@ class Generator:
 
 _ONE_DRAW = np.array([0, 1], np.uint64)
 
-default_generator = Generator(0)
+
+class _Own(threading.local):
+    state: Tensor | None = None
+
+
+_own = _Own()
+
+
+class _Default(Generator):
+    """One for all threads, but for those inside `own_draws`."""
+
+    @property
+    def state(self) -> Tensor:
+        """Seed and number of draws so far."""
+        return self._state if _own.state is None else _own.state
+
+    @state.setter
+    def state(self, value: Tensor) -> None:
+        self._state = value
+
+
+default_generator = _Default(0)
 """What every draw without a key of its own uses."""
+
+
+@contextmanager
+def own_draws(start: Array) -> Iterator[Tensor]:
+    """Inside, this thread draws from a state of its own, which is given to the block; other threads do not notice.
+
+    Parameters
+        start : from `Generator.get_state`
+    """
+    before, _own.state = _own.state, wrap(start.copy())
+    try:
+        yield _own.state
+    finally:
+        _own.state = before
 
 
 @explains_calls

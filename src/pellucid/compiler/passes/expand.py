@@ -7,18 +7,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from pellucid._typing import DType, Shape
+from pellucid._typing import Shape
 from pellucid.compiler.passes.expand_index import index, index_add
 from pellucid.compiler.passes.expand_product import product
-from pellucid.compiler.passes.rewriting import Rewriting, one_a_line
+from pellucid.compiler.passes.rewriting import Rewriting, indices_a_line
 from pellucid.graph.ir import Graph, Instruction, Value
+from pellucid.ops.index.template import ARRAY
 
 # A reduction of more elements to one number is worth a second thread.
 _SHARED = 4096
+
+# Lines with more indices would be gone through too often, and so would longer ones for their running sums.
+_FEW = 16
+_SHORT = 64
 
 
 def expand(graph: Graph) -> Graph:
@@ -67,34 +71,78 @@ def _logsumexp(work: Rewriting, i: Instruction) -> Value:
 
 
 def _take_along(work: Rewriting, i: Instruction) -> Value | None:
-    """The element of each line that an index names, found as the largest where no other takes part."""
+    """The elements of each line that its indices name, each found as the largest where no other takes part."""
     x, indices = i.inputs
-    axis = i.attrs["axis"]
-    if not one_a_line(i):
+    if x.spec.ndim == 1:
+        return work.add("index", x, indices, like=i, template=(ARRAY,))
+    if not 0 < indices_a_line(i) <= _FEW:
         return None
-    hit = _hit(work, i, indices, axis, x.spec.shape)
-    over = {"axis": (axis,), "keepdims": True}
+    hit, place = _hits(work, i, indices, x.spec.shape)
+    if place != i.attrs["axis"]:
+        x = work.reshaped(x, _wider(x.spec.shape, place - 1), like=i)
     if x.spec.dtype.kind == "b":
-        return work.add("any", work.add("logical_and", hit, x, like=i), like=i, **over)
-    lowest = -math.inf if x.spec.dtype.kind == "f" else int(np.iinfo(x.spec.dtype).min)
-    return work.add("max", work.add("where", hit, x, lowest, like=i), like=i, **over)
+        found = work.add("any", work.add("logical_and", hit, x, like=i), like=i, axis=(place,), keepdims=True)
+    else:
+        lowest = -math.inf if x.spec.dtype.kind == "f" else int(np.iinfo(x.spec.dtype).min)
+        found = work.add("max", work.add("where", hit, x, lowest, like=i), like=i, axis=(place,), keepdims=True)
+    return work.reshaped(found, i.output.spec.shape, like=i)
 
 
 def _place_along(work: Rewriting, i: Instruction) -> Value | None:
     g, indices = i.inputs
-    axis, shape = i.attrs["axis"], i.output.spec.shape
-    if not one_a_line(i):
-        return None
-    return work.add("where", _hit(work, i, indices, axis, shape), g, _zero(g.spec.dtype), like=i)
+    return _placed(work, i, g, indices)
 
 
 def _scatter_add(work: Rewriting, i: Instruction) -> Value | None:
     x, indices, added = i.inputs
+    if indices_a_line(i) == 1:
+        hit, _ = _hits(work, i, indices, i.output.spec.shape)
+        return work.add("where", hit, work.add("add", x, added, like=i), x, like=i)
+    placed = _placed(work, i, work.converted(added, i.output.spec.dtype, like=i), indices)
+    return None if placed is None else work.add("add", x, placed, like=i)
+
+
+def _placed(work: Rewriting, i: Instruction, g: Value, indices: Value) -> Value | None:
+    """Zeros with elements added where the indices of each line say."""
     axis, shape = i.attrs["axis"], i.output.spec.shape
-    if not one_a_line(i):
+    if len(shape) == 1:
+        return work.add("index_add", g, indices, like=i, shape=shape, template=(ARRAY,))
+    if not 0 < indices_a_line(i) <= _FEW:
         return None
-    total = work.add("add", x, added, like=i)
-    return work.add("where", _hit(work, i, indices, axis, shape), total, x, like=i)
+    hit, place = _hits(work, i, indices, shape)
+    if place != axis:
+        g = work.reshaped(g, _wider(g.spec.shape, place), like=i)
+    placed = work.add("where", hit, g, g.spec.dtype.type(0).item(), like=i)
+    if place != axis:
+        placed = work.add("sum", placed, like=i, axis=(axis,), keepdims=False)
+    return work.converted(placed, i.output.spec.dtype, like=i)
+
+
+def _hits(work: Rewriting, i: Instruction, indices: Value, shape: Shape) -> tuple[Value, int]:
+    """Where in lines of a shape the places are that indices name, and the axis of the lines: one further back where
+    lines have several indices. Negative indices count from the end."""
+    place = i.attrs["axis"]
+    length = shape[place]
+    if indices.spec.shape[place] > 1:
+        place += 1
+        indices = work.reshaped(indices, _wider(indices.spec.shape, place), like=i)
+    indices = work.converted(indices, np.dtype(np.int64), like=i)
+    from_end = work.add("add", indices, length, like=i)
+    indices = work.add("where", work.add("less", indices, 0, like=i), from_end, indices, like=i)
+    return work.add("equal", _places(work, place, indices.spec.ndim, length), indices, like=i), place
+
+
+def _cumsum(work: Rewriting, i: Instruction) -> Value | None:
+    """Each running sum by itself, of the elements that are not behind it."""
+    x, axis = i.inputs[0], i.attrs["axis"]
+    length = x.spec.shape[axis]
+    if length > _SHORT:
+        return None
+    x = work.reshaped(work.converted(x, i.output.spec.dtype, like=i), _wider(x.spec.shape, axis), like=i)
+    ndim = x.spec.ndim
+    so_far = work.add("less_equal", _places(work, axis + 1, ndim, length), _places(work, axis, ndim, length), like=i)
+    part = work.add("where", so_far, x, x.spec.dtype.type(0).item(), like=i)
+    return work.add("sum", part, like=i, axis=(axis + 1,), keepdims=False)
 
 
 def _position(work: Rewriting, i: Instruction, extreme: str) -> Value:
@@ -111,29 +159,18 @@ def _position(work: Rewriting, i: Instruction, extreme: str) -> Value:
     hit = work.add("equal", x, work.add(extreme, x, like=i, **over), like=i)
     if x.spec.dtype.kind == "f":
         hit = work.add("logical_or", hit, work.add("isnan", x, like=i), like=i)
-    places = work.add("where", hit, _places(work, axis, x.spec.shape), x.spec.shape[axis], like=i)
+    places = work.add("where", hit, _places(work, axis, x.spec.ndim, x.spec.shape[axis]), x.spec.shape[axis], like=i)
     return work.reshaped(work.add("min", places, like=i, **over), i.output.spec.shape, like=i)
 
 
-def _hit(work: Rewriting, i: Instruction, indices: Value, axis: int, shape: Shape) -> Value:
-    """Where in lines of a shape the places are that indices name; negative ones count from the end."""
-    indices = work.converted(indices, np.dtype(np.int64), like=i)
-    from_end = work.add("add", indices, shape[axis], like=i)
-    indices = work.add("where", work.add("less", indices, 0, like=i), from_end, indices, like=i)
-    return work.add("equal", _places(work, axis, shape), indices, like=i)
+def _places(work: Rewriting, axis: int, ndim: int, length: int) -> Value:
+    """0, 1, 2, ... along one of several axes."""
+    return work.constant(np.arange(length).reshape((length,) + (1,) * (ndim - axis - 1)))
 
 
-def _places(work: Rewriting, axis: int, shape: Shape) -> Value:
-    """0, 1, 2, ... along an axis."""
-    return work.constant(np.arange(shape[axis]).reshape(_with((1,) * len(shape), axis, shape[axis])))
-
-
-def _with(shape: Shape, axis: int, length: int) -> Shape:
-    return (*shape[:axis], length, *shape[axis + 1 :])
-
-
-def _zero(dtype: DType) -> Any:
-    return dtype.type(0).item()
+def _wider(shape: Shape, axis: int) -> Shape:
+    """With a new axis of length 1."""
+    return (*shape[:axis], 1, *shape[axis:])
 
 
 # Reductions
@@ -166,6 +203,7 @@ _RULES: dict[str, Callable[[Rewriting, Instruction], Value | None]] = {
     "take_along": _take_along,
     "place_along": _place_along,
     "scatter_add": _scatter_add,
+    "cumsum": _cumsum,
     "argmax": partial(_position, extreme="max"),
     "argmin": partial(_position, extreme="min"),
     "sum_to": _sum_to,

@@ -117,12 +117,14 @@ def input_spec(x: Any) -> Spec:
     return x.spec if isinstance(x, Value) else spec_of(x)
 
 
-def one_a_line(instruction: Instruction) -> bool:
-    """Whether each line of the larger array that take_along, place_along and scatter_add work on has one index."""
+def indices_a_line(instruction: Instruction) -> int:
+    """How many indices each line has of the array that take_along, place_along and scatter_add work on; 0 where some
+    lines have none."""
     lines = instruction.inputs[0] if instruction.op.name == "take_along" else instruction.output
-    shape, axis = list(lines.spec.shape), instruction.attrs["axis"]
-    shape[axis] = 1
-    return all(x.spec.shape == tuple(shape) for x in instruction.inputs[1:])
+    axis = instruction.attrs["axis"]
+    shape = list(instruction.inputs[1].spec.shape)
+    count, shape[axis] = shape[axis], lines.spec.shape[axis]
+    return count if tuple(shape) == lines.spec.shape else 0
 
 
 def fits(instruction: Instruction, inputs: tuple[Any, ...]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pellucid._typing import DType
-from pellucid.compiler.passes.rewriting import Rewriting, fits, input_spec, one_a_line
+from pellucid.compiler.passes.rewriting import Rewriting, fits, indices_a_line, input_spec
 from pellucid.core.op import REGISTRY
 from pellucid.graph.ir import Graph, Instruction, Value
 
@@ -225,7 +225,7 @@ def _sum(work: Rewriting, i: Instruction) -> Value | None:
     x, dtype = i.inputs[0], i.output.spec.dtype
     if not _is_over_ones(i):
         made = work.maker(x, "place_along")
-        if made is None or i.attrs["axis"] != (made.attrs["axis"],) or not one_a_line(made):
+        if made is None or i.attrs["axis"] != (made.attrs["axis"],) or indices_a_line(made) != 1:
             return None
         x = made.inputs[0]
     x = work.converted(x, dtype, like=i)
