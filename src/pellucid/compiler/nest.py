@@ -315,7 +315,8 @@ class Store:
 @dataclass(frozen=True, eq=False, slots=True)
 class Product:
     """A matrix product: for m in m_start..m_stop, n in 0..n_stop: `name` = Σ_k a·b for k in 0..k_stop, one k after the
-    other from 0 on by fma; then `body` with m, n and `name`. `a` depends on m and k, `b` on k and n."""
+    other from 0 on by fma (of a single row or column in another order, always the same); then `body` with m, n and
+    `name`. `a` depends on m and k, `b` on k and n."""
 
     m: Variable
     m_start: Expr

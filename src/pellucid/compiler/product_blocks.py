@@ -1,7 +1,8 @@
 """A product and how it is to be cut come in; the LLVM instructions of its blocks leave. Called by product.
 
 Rows and columns are taken in blocks whose sums stay in registers: so many rows, times so many vectors of columns. Every
-sum takes one k after the other from 0 on, so its bits do not depend on the block that it is part of. The last rows that
+sum takes one k after the other from 0 on, so its bits do not depend on the block that it is part of; a product of one
+row, which no thread shares, has several sums for each column, added in the end. The last rows that
 fill no block are computed as a block whose spare rows repeat the last one, and are not written; the last columns are
 masked.
 """
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 FEW = 4
 """So few k are written without a loop."""
+
+SIDE_BY_SIDE = 8
+"""Sums that share the k of a single row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +137,38 @@ class Blocks(Rows):
         places = self._places(m, rows, tail)
         zero = literal(0, p.dtype, self.lanes)
         sums = {f"{r} {v}": zero for r in range(len(places)) for v in range(g.vectors)}
-        holders = [(sums, key) for key in sums]
+        together = SIDE_BY_SIDE if self._is_one_row() else 1
+        parts = [sums, *(dict.fromkeys(sums, zero) for _ in range(together - 1))]
+        holders = [(part, key) for part in parts for key in part]
 
         def step(k: Value) -> None:
-            self._step((varying(k), 0), places, n, g, sums)
+            for i, part in enumerate(parts):
+                self._step((varying(k), i), places, n, g, part)
 
+        whole = p.k_stop // together * together
         if p.k_stop <= FEW:
-            for k in range(p.k_stop):
+            for k in range(0, whole, together):
                 step(number(k))
         else:
-            e.loop(number(0), number(p.k_stop), 1, NOTHING, holders, step)
+            e.loop(number(0), number(whole), together, NOTHING, holders, step)
+        for k in range(whole, p.k_stop):
+            self._step((varying(number(k)), 0), places, n, g, sums)
+        while len(parts) > 1:
+            half = len(parts) // 2
+            for first, second in zip(parts[:half], parts[half:], strict=True):
+                for key, value in second.items():
+                    first[key] = e.operation("+", [first[key], value], p.dtype)
+            parts = parts[:half]
         if tail or plan.through_memory:
             self._body_by_memory(m, n, g, sums, rows, tail)
         else:
             for r, place in enumerate(places):
                 self._body(place, n, g, [sums[f"{r} {v}"] for v in range(g.vectors)])
+
+    def _is_one_row(self) -> bool:
+        """Whether the product has one row, in few vectors: each sum would wait for itself, so several share the k."""
+        one = self.start.whole is not None and self.stop.whole is not None and self.stop.whole - self.start.whole == 1
+        return one and self.p.n_stop <= 2 * self.lanes and self.p.k_stop >= 4 * SIDE_BY_SIDE
 
     def _places(self, m: Value, rows: int, tail: bool) -> list[Place]:
         """Where the rows of a block are; in the last block those beyond the end are the last row again."""

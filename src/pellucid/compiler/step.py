@@ -20,7 +20,7 @@ from pellucid.core.context import default_dtype, no_grad, quiet, state
 from pellucid.core.tensor import Tensor, to_array, wrap
 from pellucid.errors import ArgumentTypeError, RecordingError, warn
 from pellucid.graph.ir import Expectation, Graph, Value, mapped
-from pellucid.graph.names import function_name, modules_of
+from pellucid.graph.names import function_name, modules_of, reachable, surroundings
 from pellucid.graph.run import run
 
 OFTEN = 20
@@ -84,7 +84,10 @@ class Compiled:
         self._runs: dict[Any, list[Run]] = {}
         self._first_rows: Any = None
         self._latest: Run | None = None
-        self._modules: list[Any] | None = None
+        self._around: Callable[[], tuple[Any, ...]] = surroundings(function)
+        self._around_latest: tuple[Any, ...] | None = None
+        self._kept: list[Any] = []
+        self._modules: list[Any] = []
         if hasattr(function, "__name__"):
             update_wrapper(self, function)
 
@@ -102,13 +105,14 @@ class Compiled:
     def run_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Array], Run]:
         """The arrays among the arguments, and the recording that holds for such arguments, made if there is none."""
         arrays, key = self._key(args, kwargs)
-        runs = self._runs.setdefault(key, [])
-        run = next((r for r in runs if r.recorded is None or r.recorded.still_holds()), None)
-        if run is None:
-            run = self._record(arrays, args, kwargs)
-            runs.append(run)
-        self._latest = run
-        return arrays, run
+        for known in self._runs.get(key, ()):
+            if known.recorded is None or known.recorded.still_holds():
+                break
+        else:
+            known = self._record(arrays, args, kwargs)
+            self._runs.setdefault(key, []).append(known)
+        self._latest = known
+        return arrays, known
 
     @property
     def tier(self) -> str:
@@ -149,11 +153,14 @@ class Compiled:
             parts.append(_described(x, arrays))
         for name, x in kwargs.items():
             parts.append((name, _described(x, arrays)))
-        if self._modules is None:
-            self._modules = modules_of(self._function)
+        around = self._around()
+        if around != self._around_latest:
+            # A name stands for something else. The objects are kept, so that no other can have their identity.
+            self._around_latest, self._modules = around, modules_of(self._function)
+            self._kept.append(reachable(self._function))
         for module in self._modules:
             parts.append(module.behaviour())
-        return arrays, (tuple(parts), state.grad, default_dtype())
+        return arrays, (tuple(parts), around, state.grad, default_dtype())
 
     def _record(self, arrays: list[Array], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
         if tier_wanted() == "off":

@@ -60,6 +60,49 @@ def reachable(function: Callable[..., Any]) -> tuple[list[Tensor], list[Any]]:
     return list(tensors.values()), optimizers
 
 
+def surroundings(function: Callable[..., Any]) -> Callable[[], tuple[Any, ...]]:
+    """What the names of a function and of the functions that it refers to stand for now: a function that gives plain
+    values as they are and the identity of everything else."""
+    cells: list[Any] = []
+    names: list[tuple[dict[str, Any], str]] = []
+    for inner in _functions_in(function, frozenset()):
+        code = getattr(inner, "__code__", None)
+        if code is not None:
+            cells += [cell for cell in inner.__closure__ or () if _is_filled(cell)]
+            names += [(inner.__globals__, name) for name in code.co_names if name in inner.__globals__]
+
+    owner = getattr(function, "__self__", None)
+    if owner is not None and not _is_module(owner):
+        attributes = getattr(owner, "__dict__", {})
+        names += [(attributes, name) for name in attributes]
+
+    def now() -> tuple[Any, ...]:
+        found = [cell.cell_contents for cell in cells] + [known.get(name) for known, name in names]
+        return tuple([x if type(x) in _PLAIN else id(x) for x in found])
+
+    return now
+
+
+_PLAIN = frozenset((int, float, bool, str, type(None)))
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018 - an empty one raises
+    except ValueError:
+        return False
+    return True
+
+
+def _functions_in(function: Any, seen: frozenset[int]) -> Iterator[Any]:
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = getattr(function, "__func__", function)
+    yield function
+    for inner in _beside(function, seen):
+        yield from _functions_in(inner, seen | {id(inner)})
+
+
 def modules_of(function: Callable[..., Any]) -> list[Any]:
     """The outermost modules that a function can reach."""
     return list({id(item): item for _, item in _reachable(function) if _is_module(item)}.values())
@@ -67,16 +110,19 @@ def modules_of(function: Callable[..., Any]) -> list[Any]:
 
 def _reachable(function: Any, seen: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
     """What the function refers to by name, and what the functions do that it refers to."""
-    for name, item in _referred(function):
-        yield name, item
+    yield from _referred(function)
+    for inner in _beside(function, seen):
+        yield from _reachable(inner, seen | {id(inner)})
+
+
+def _beside(function: Any, seen: frozenset[int]) -> Iterator[Any]:
+    """The functions that a function refers to, of its own module or with a closure: the user's own, not a library's."""
+    own = getattr(getattr(function, "__func__", function), "__globals__", None)
+    for _, item in _referred(function):
         inner = getattr(item, "__wrapped__", item)
-        beside = isinstance(inner, FunctionType) and (inner.__closure__ or inner.__globals__ is _globals_of(function))
-        if beside and id(inner) not in seen and len(seen) < 8:
-            yield from _reachable(inner, seen | {id(inner)})
-
-
-def _globals_of(function: Any) -> Any:
-    return getattr(getattr(function, "__func__", function), "__globals__", None)
+        users = isinstance(inner, FunctionType) and (inner.__closure__ or inner.__globals__ is own)
+        if users and id(inner) not in seen and len(seen) < 8:
+            yield inner
 
 
 def _referred(function: Any) -> Iterator[tuple[str, Any]]:
