@@ -21,6 +21,9 @@ from pellucid.graph.ir import Value, leaves
 if TYPE_CHECKING:
     from pellucid.compiler.native_plan import EpochPlan
 
+# A shorter run says nothing of how long a step takes: it has just called the other threads.
+_TELLING_S = 1e-3
+
 
 class Epochs:
     """Steps of a compiled function on batches of data, in an order of rows.
@@ -129,7 +132,9 @@ class Epochs:
             self._busy = Busy(plan.threads)
         start = time.perf_counter()
         plan.run(first, last, self._busy.threads)
-        self._busy.took((time.perf_counter() - start) / (last - first))
+        seconds = time.perf_counter() - start
+        if seconds > _TELLING_S:
+            self._busy.took(seconds / (last - first))
 
     def _one_by_one(self, run: Run, first: int, last: int, values: list[Array]) -> None:
         found = run.recorded

@@ -27,11 +27,15 @@ def permutation(num_rows: int, seed: int, stream: int) -> Array:
     `Generator.permutation` may change between versions of NumPy, and a resumed run must not.
     """
     words = _philox(seed, stream).random_raw(num_rows)
-    order = np.argsort(words)
-    ascending = words[order]
-    if (ascending[1:] == ascending[:-1]).any():  # which of two equal words comes first is left open by a quick sort
-        order = np.argsort(words, kind="stable")
-    return order.astype(np.int64, copy=False)
+    # Numbers are sorted three times as fast as their places are found: the lowest bits give way to the number of the
+    # row, and where two words differ in these bits alone, which hardly ever happens, they are sorted as they are.
+    low = np.uint64((1 << num_rows.bit_length()) - 1)
+    numbered = (words & ~low) | np.arange(num_rows, dtype=np.uint64)
+    numbered.sort()
+    high = numbered & ~low
+    if (high[1:] == high[:-1]).any():
+        return np.argsort(words, kind="stable").astype(np.int64, copy=False)
+    return (numbered & low).astype(np.int64)
 
 
 def generator(seed: int, stream: int) -> np.random.Generator:
