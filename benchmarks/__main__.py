@@ -1,38 +1,55 @@
-"""Run workloads side by side and print Markdown tables: `python -m benchmarks [NAME ...] [--peers torch,...]`."""
+"""Time pellucid against its peers: `python -m benchmarks [NAME ...] [--peers torch,jax,...] [--markdown FILE]`."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
+import tempfile
+from pathlib import Path
 
-from benchmarks.measure import race, table
+from benchmarks import digits
+from benchmarks.race import DisagreementError, race, say, sides_of
+from benchmarks.report import heading, section
+from benchmarks.side import workload
 
-WORKLOADS = ("eager_step",)
-PEERS = ("torch",)
+HERE = Path(__file__).parent
+WORKLOADS = sorted(file.stem for file in (HERE / "workloads").glob("[a-z]*.py") if file.stem != "product")
+NAMES = f"of {', '.join(WORKLOADS)}; or all"
+PEERS = ("torch", "jax", "sklearn", "onnxruntime")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", default=WORKLOADS, metavar="NAME", help=f"of {', '.join(WORKLOADS)}")
+    parser.add_argument("names", nargs="*", default=["eager_step"], metavar="NAME", help=NAMES)
     parser.add_argument("--peers", default=",".join(PEERS), help="libraries to compare with, separated by commas")
-    parser.add_argument("--rounds", type=int, default=40, help="how often each is timed")
+    parser.add_argument("--rounds", type=int, default=10, help="how often each is timed")
+    parser.add_argument("--seconds", type=float, default=0.5, help="how long one round of one side takes at least")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report to this file too")
     arguments = parser.parse_args()
-    for name in arguments.names:
-        if name not in WORKLOADS:
-            parser.error(f"no workload {name}; there are {', '.join(WORKLOADS)}")
-        workload = importlib.import_module(f"benchmarks.{name}")
-        contestants = workload.pellucid()
-        for peer in filter(None, arguments.peers.split(",")):
-            if not hasattr(workload, peer):
-                parser.error(f"{name} has no side for {peer}")
+    names = WORKLOADS if arguments.names == ["all"] else arguments.names
+    peers = [peer for peer in arguments.peers.split(",") if peer]
+    for given, known, what in ((names, WORKLOADS, "workload"), (peers, PEERS, "side for")):
+        for name in given:
+            if name not in known:
+                parser.error(f"no {what} {name}; there are {', '.join(known)}")
+    report, agreed = heading(arguments.rounds), True
+    for name in names:
+        say(f"{name} ...")
+        with tempfile.TemporaryDirectory() as folder:
+            work = workload(name)
+            if work.kind == "reach":
+                digits.write(Path(folder), work)
+            sides = sides_of(name, work, peers, Path(folder))
             try:
-                contestants += getattr(workload, peer)()
-            except ImportError as problem:
-                print(f"{peer} is left out: {problem}", file=sys.stderr)
-        race(contestants, rounds=arguments.rounds)
-        print(table(workload.TITLE, contestants))
-    return 0
+                race(sides, arguments.rounds, arguments.seconds)
+                text = section(sides, work)
+            except DisagreementError as problem:
+                agreed, text = False, f"### {name}\n\nNot the same work: {problem}.\n"
+        report += "\n" + text
+        if arguments.markdown is not None:
+            arguments.markdown.write_text(report, encoding="utf-8")
+    print(report, end="")
+    return 0 if agreed else 1
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pellucid.train.files import load as load
     from pellucid.train.files import save as save
     from pellucid.train.fit import fit as fit
+    from pellucid.train.many import fit_many as fit_many
 
 __version__ = "0.1.0.dev0"
 __array_api_version__ = _array_api.VERSION
@@ -63,6 +64,7 @@ pi, e, inf, nan, newaxis = _np.pi, _np.e, _np.inf, _np.nan, None
 _ROOMS = ("compiler", "data", "graph", "nn", "optim", "train")
 _FUNCTIONS = {
     "fit": "train",
+    "fit_many": "train",
     "evaluate": "train",
     "predict": "train",
     "save": "train",

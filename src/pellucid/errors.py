@@ -14,12 +14,16 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pellucid._text import text
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_LIBRARY = ("contextlib", "functools", "dataclasses", f"{os.sep}threading.py")
 
 
 def user_frame() -> tuple[str, int] | None:
@@ -29,11 +33,28 @@ def user_frame() -> tuple[str, int] | None:
         name = frame.f_code.co_filename
         # A method that dataclasses generate has no file of its own, but its module's globals.
         ours = name.startswith(_HERE) or str(frame.f_globals.get("__name__")).startswith("pellucid.")
-        library = name.startswith("<frozen") or any(m in name for m in ("contextlib", "functools", "dataclasses"))
+        library = name.startswith("<frozen") or any(m in name for m in _LIBRARY)
         if not (ours or library):
             return name, frame.f_lineno
         frame = frame.f_back  # type: ignore[assignment]
-    return None
+    return _here.asked_from
+
+
+class _Here(threading.local):
+    asked_from: tuple[str, int] | None = None
+
+
+_here = _Here()
+
+
+@contextmanager
+def asked_from(frame: tuple[str, int] | None) -> Iterator[None]:
+    """Inside, this thread works for a line of another thread: errors name that one."""
+    before, _here.asked_from = _here.asked_from, frame
+    try:
+        yield
+    finally:
+        _here.asked_from = before
 
 
 class _Message:

@@ -6,69 +6,14 @@ every call.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 import pellucid as pl
 from pellucid import nn, optim
 from pellucid.core.context import default_dtype, set_default_dtype
+from tests.compiler.models_of_losses import LOSSES
+from tests.compiler.trainings import ROWS, WIDTH, Batch, Training, step_of, trained_by_sgd
 from tests.optim.problem import CASES, LION_CASES, build, label
-
-ROWS, WIDTH = 6, 5
-
-
-class Training(NamedTuple):
-    """A step that is called with the inputs, again and again.
-
-    ordinary : whether the first step is another than the rest, and so has to be done before the step is recorded.
-    """
-
-    step: Callable[..., Any]
-    inputs: list[np.ndarray]
-    model: nn.Module
-    optimizer: optim.Optimizer
-    ordinary: bool = False
-
-
-class Batch:
-    """Data for losses, of one seed, in the default dtype."""
-
-    def __init__(self) -> None:
-        self.rng = np.random.default_rng(3)
-
-    def numbers(self, *shape: int) -> np.ndarray:
-        return self.rng.normal(size=shape).astype(default_dtype())
-
-    def shares(self, *shape: int) -> np.ndarray:
-        return self.rng.uniform(0.1, 0.9, shape).astype(default_dtype())
-
-    def signs(self, *shape: int) -> np.ndarray:
-        return self.rng.choice([-1.0, 1.0], shape).astype(default_dtype())
-
-    def counts(self, *shape: int) -> np.ndarray:
-        return self.rng.integers(0, 4, shape).astype(default_dtype())
-
-    def classes(self, number: int, *shape: int) -> np.ndarray:
-        return self.rng.integers(0, number, shape)
-
-
-def step_of(model: Any, loss: Any, optimizer: optim.Optimizer) -> Callable[..., Any]:
-    """The step that everybody writes: the model's first input, then what the loss takes."""
-
-    def step(x: Any, *target: Any) -> Any:
-        value = loss(model(x), *target)
-        value.backward()
-        optimizer.step()
-        return value
-
-    return step
-
-
-def trained_by_sgd(model: nn.Module, loss: Any, *inputs: np.ndarray, lr: float = 0.05) -> Training:
-    optimizer = optim.SGD(model.parameters(), lr=lr, momentum=0.5)
-    return Training(step_of(model, loss, optimizer), list(inputs), model, optimizer)
-
 
 # Layers
 
@@ -196,123 +141,6 @@ LAYERS: dict[str, Callable[[], Training]] = {
     "wide classifier": partial(wide, nn.ReLU, 10),
     "wide regression": partial(wide, nn.Tanh, 100),
 }
-
-# Losses
-
-
-def loss_of(loss: Any, inputs: Callable[[Batch], list[Any]], last: Callable[[], nn.Module] = nn.Identity) -> Training:
-    """A loss of a network with four outputs, the last layer making of them what the loss takes."""
-    batch = Batch()
-    model = nn.Sequential(nn.Linear(WIDTH, 6), nn.Tanh(), nn.Linear(6, 4), last())
-    return trained_by_sgd(model, loss, batch.numbers(ROWS, WIDTH), *inputs(batch))
-
-
-def loss_of_pair(loss: Any, rows: int, inputs: Callable[[Batch], list[Any]]) -> Training:
-    """A loss that takes several results of a network: those of the rows one after the other."""
-
-    def split(y: Any, *target: Any) -> Any:
-        return loss(*(y[n * ROWS : (n + 1) * ROWS] for n in range(rows)), *target)
-
-    batch = Batch()
-    model = nn.Sequential(nn.Linear(WIDTH, 6), nn.Tanh(), nn.Linear(6, 4))
-    return trained_by_sgd(model, split, batch.numbers(rows * ROWS, WIDTH), *inputs(batch))
-
-
-def loss_with_layers(make: Callable[[], nn.Module]) -> Training:
-    """A loss with weights of its own. (The adaptive one looks at the labels, which no recording can.)"""
-    batch = Batch()
-    model = nn.ModuleDict({"body": nn.Sequential(nn.Linear(WIDTH, 16), nn.Tanh()), "loss": make()})
-    optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.5)
-    step = step_of(model["body"], model["loss"], optimizer)
-    return Training(step, [batch.numbers(ROWS, WIDTH), batch.classes(9, ROWS)], model, optimizer)
-
-
-def _numbers(b: Batch) -> list[Any]:
-    return [b.numbers(ROWS, 4)]
-
-
-def _shares(b: Batch) -> list[Any]:
-    return [b.shares(ROWS, 4)]
-
-
-def _signs(b: Batch) -> list[Any]:
-    return [b.signs(ROWS, 4)]
-
-
-def _labels(b: Batch) -> list[Any]:
-    return [b.classes(4, ROWS)]
-
-
-def _ignored(b: Batch) -> list[Any]:
-    labels = b.classes(4, ROWS)
-    labels[1] = -100
-    return [labels]
-
-
-def _distribution(b: Batch) -> list[Any]:
-    t = b.shares(ROWS, 4)
-    return [t / t.sum(1, keepdims=True)]
-
-
-def _lists(b: Batch) -> list[Any]:
-    return [np.array([[0, 3, -1, 1], [2, -1, 0, 0], [1, 2, 3, -1], [-1, 0, 1, 2], [3, -1, -1, -1], [0, 1, 2, 3]])]
-
-
-def _weights() -> Any:
-    return np.array([0.5, 1.0, 2.0, 0.25], default_dtype())
-
-
-def _losses() -> Iterator[tuple[str, Callable[[], Training]]]:
-    def one(name: str, inputs: Any, last: Any = nn.Identity, weighted: str = "", **options: Any) -> Any:
-        def make() -> Training:
-            given = {weighted: _weights()} if weighted else {}
-            return loss_of(getattr(nn, name)(**options, **given), inputs, last)
-
-        shown = [weighted] * bool(weighted) + [f"{k}={v}" for k, v in options.items()]
-        return f"{name}({', '.join(shown)})" if shown else name, make
-
-    for name in ("MSELoss", "L1Loss", "HuberLoss", "SmoothL1Loss", "QuantileLoss"):
-        yield one(name, _numbers)
-    yield one("MSELoss", _numbers, reduction="sum")
-    yield one("QuantileLoss", _numbers, quantile=0.9)
-    yield one("BCELoss", _shares, nn.Sigmoid)
-    yield one("BCEWithLogitsLoss", _shares)
-    yield one("BCEWithLogitsLoss", _shares, weighted="pos_weight")
-    yield one("CrossEntropyLoss", _labels)
-    yield one("CrossEntropyLoss", _labels, weighted="weight")
-    yield one("CrossEntropyLoss", _labels, label_smoothing=0.1)
-    yield one("CrossEntropyLoss", _labels, weighted="weight", label_smoothing=0.1)
-    yield one("CrossEntropyLoss", _ignored, reduction="sum")
-    yield one("CrossEntropyLoss", _labels, ignore_index=None)
-    name, make = one("CrossEntropyLoss", _distribution)
-    yield f"{name} of distributions", make
-    yield one("FocalLoss", _labels)
-    yield one("FocalLoss", _labels, gamma=0.5)
-    yield one("NLLLoss", _labels, nn.LogSoftmax)
-    yield one("NLLLoss", _ignored, nn.LogSoftmax, weighted="weight")
-    yield one("KLDivLoss", _distribution, nn.LogSoftmax)
-    yield one("PoissonNLLLoss", lambda b: [b.counts(ROWS, 4)])
-    yield one("PoissonNLLLoss", lambda b: [b.counts(ROWS, 4)], nn.Softplus, log_input=False, full=True)
-    yield one("GaussianNLLLoss", lambda b: [b.numbers(ROWS, 4), b.shares(ROWS, 4)])
-    yield one("SoftMarginLoss", _signs)
-    yield one("HingeEmbeddingLoss", _signs)
-    yield one("MultiLabelMarginLoss", _lists)
-    yield one("MultiLabelSoftMarginLoss", _shares)
-    yield one("MultiMarginLoss", _labels)
-    yield one("MultiMarginLoss", _labels, weighted="weight", p=2)
-    pairs: dict[str, tuple[Any, int, Any]] = {
-        "CosineEmbeddingLoss": (nn.CosineEmbeddingLoss(margin=0.2), 2, lambda b: [b.signs(ROWS)]),
-        "MarginRankingLoss": (nn.MarginRankingLoss(margin=0.3), 2, _signs),
-        "TripletMarginLoss": (nn.TripletMarginLoss(), 3, lambda b: []),
-        "TripletMarginLoss(swap)": (nn.TripletMarginLoss(swap=True, p=3.0), 3, lambda b: []),
-        "TripletMarginWithDistanceLoss": (nn.TripletMarginWithDistanceLoss(), 3, lambda b: []),
-    }
-    for name, (loss, rows, inputs) in pairs.items():
-        yield name, partial(loss_of_pair, loss, rows, inputs)
-    yield "LinearCrossEntropyLoss", partial(loss_with_layers, partial(nn.LinearCrossEntropyLoss, 16, 9))
-
-
-LOSSES: dict[str, Callable[[], Training]] = dict(_losses())
 
 # Optimizers and steps
 

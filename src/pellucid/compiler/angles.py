@@ -1,8 +1,8 @@
 """Sine, cosine, tangent and their inverses as expressions of basic operations. Called by `mathematics`.
 
 An angle is taken to [-pi/4, pi/4] by subtracting n times pi/2, which is given as a sum of three float64 so that nothing
-is lost up to `FARTHEST`; n's last two bits choose the function and its sign. Inverse functions are taken to where a short
-polynomial holds by identities. The polynomials are minimax fits of our own.
+is lost up to `FARTHEST`; n's last two bits choose the function and its sign. Inverse functions are taken to where a
+short polynomial holds by identities. The polynomials are minimax fits of our own.
 Source of the reduction: Cody and Waite, Software Manual for the Elementary Functions, 1980; of the kernels and of the
 inverse sine: Sun's fdlibm, k_sin.c, k_cos.c, e_asin.c; of the ranges of the inverse tangent: S. L. Moshier, Cephes.
 """

@@ -1,5 +1,6 @@
 """A program of loop nests comes in, Python text leaves that NumPy runs: each kernel as a function, then the loop over
-steps. People read it as `step.source`; the tests run it as a second opinion on the machine code. Called by `native_plan`.
+steps. People read it as `step.source`; the tests run it as a second opinion on the machine code. Called by
+`native_plan`.
 
 A vector loop becomes operations on whole arrays, its counter an `arange`; a product keeps its loops over rows and over
 what is summed, and has a row of results as an array. Sums are therefore rounded otherwise than in machine code.
@@ -78,7 +79,9 @@ def run(program: Program, arrays: Mapping[int, Array], first: int = 0, last: int
 
 def _elements(array: Array) -> int:
     """How many elements there are from an array's first to its last place in memory."""
-    return array.size and 1 + sum((n - 1) * s for n, s in zip(array.shape, array.strides, strict=True)) // array.itemsize
+    return (
+        array.size and 1 + sum((n - 1) * s for n, s in zip(array.shape, array.strides, strict=True)) // array.itemsize
+    )
 
 
 def _shaped(array: Array, buffer: Buffer) -> Array:

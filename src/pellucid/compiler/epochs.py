@@ -42,6 +42,7 @@ class Epochs:
     ) -> None:
         self._programs = Programs() if programs is None else programs
         self._compiled, self._data, self._batch = compiled, list(data), batch_size
+        self._example = tuple([wrap(d[:batch_size]) for d in data])
         self._checked: set[int] = set()
         self._plans: dict[int, EpochPlan | None] = {}
         self._order = np.zeros(0, np.int64)
@@ -50,7 +51,8 @@ class Epochs:
 
     def usable(self) -> bool:
         """Whether the step can be recorded; if not it runs as it is, in Python."""
-        return self._run().recorded is not None
+        found = self._run().recorded
+        return found is not None and not found.given
 
     def begin(self, order: Array, steps: int) -> None:
         """Start on an order of rows, of which the first `steps` batches will be used."""
@@ -77,20 +79,19 @@ class Epochs:
         return [(c.tensor, c.tensor.data.copy(order="K")) for c in found.graph.captured if c.value.id in targets]
 
     def _run(self) -> Run:
-        arrays = [wrap(d[: self._batch]) for d in self._data]
-        return self._compiled.run_for(tuple(arrays), {})[1]
+        return self._compiled.run_for(self._example, {})[1]
 
     def _some(self, first: int, last: int, after_each: Callable[[], None] | None) -> int:
         """Steps from `first` on while the same recording holds; returns the first one that is left."""
         run = self._run()
         found = run.recorded
         assert found is not None
-        found.ran()
+        found.ran(self._example)
         self._check(run)
         actions = [*found.before, *found.after, *([after_each] if after_each else [])]
         values = [np.empty(last, t.data.dtype) for t, _ in found.settings]
         end = first
-        while end < last and (end == first or found.still_holds()):
+        while end < last and (end == first or found.guards.hold(self._example)):
             for action in found.before:
                 action()
             for array, (_, setting) in zip(values, found.settings, strict=True):

@@ -1,7 +1,7 @@
 """The error function as an expression of basic operations. Called by `mathematics`.
 
-To 1 it is x times a polynomial in x²; beyond, 1 - 2^-g(|x|) with a polynomial g. The polynomials are minimax fits of our
-own. Source of the second form: N. Juffa, A fast and accurate implementation of erff, 2016.
+To 1 it is x times a polynomial in x²; beyond, 1 - 2^-g(|x|) with a polynomial g. The polynomials are minimax fits of
+our own. Source of the second form: N. Juffa, A fast and accurate implementation of erff, 2016.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """exp and its relatives as expressions of basic operations. Called by `mathematics`.
 
-exp(x) = 2^n e^r with n = round(x / log 2), |r| <= log(2) / 2. Adding a large number rounds x / log 2 to a whole number and
-leaves it in the lowest bits, from which powers of two are made by a shift. The polynomials are minimax fits of our own.
+exp(x) = 2^n e^r with n = round(x / log 2), |r| <= log(2) / 2. Adding a large number rounds x / log 2 to a whole number
+and leaves it in the lowest bits, from which powers of two are made by a shift. The polynomials are minimax fits of our
+own.
 Source of the reduction: W. J. Cody and W. Waite, Software Manual for the Elementary Functions, 1980.
 """
 

@@ -7,7 +7,7 @@ and what the optimizer keeps for it, which meet it element by element.
 
 from __future__ import annotations
 
-from pellucid.graph.ir import Graph, Value
+from pellucid.graph.ir import Graph, Value, leaves
 from pellucid.ops._families.contraction import parse
 
 _COLUMNS_FIRST = (1, 0)
@@ -34,7 +34,9 @@ def orders(graph: Graph) -> dict[int, tuple[int, ...]]:
         is_weight = weight.id in state and len(formula.b) == 2 and min(weight.spec.shape) > 1
         if is_weight and formula.b[0] == formula.out[-1:] and formula.b[1] == formula.a[-1:]:
             turned.add(families.of(weight.id))
-    return {v.id: _COLUMNS_FIRST for v in _values(graph) if families.of(v.id) in turned and v.spec.ndim == 2}
+    returned = {leaf.id for leaf in leaves(graph.outputs) if isinstance(leaf, Value)}
+    values = [v for v in _values(graph) if v.spec.ndim == 2 and v.id not in returned]
+    return {v.id: _COLUMNS_FIRST for v in values if families.of(v.id) in turned}
 
 
 def _meet(a: Value, b: Value) -> bool:

@@ -68,10 +68,10 @@ class Expressions(Operations):
         if known is not None:
             return known
         chain, first = [], expr
-        while first.op in BASIC and self._known_value(first.args[0]) is None:
-            first = first.args[0]
+        while first.op in BASIC and self._known_value(onward := first.args[-1 if first.op == "fma" else 0]) is None:
+            first = onward
             chain.append(first)
-        # Long sums lean to the left: from there on upwards they need no deep recursion.
+        # Long sums lean to the left, and those by fma to the right: from their end on they need no deep recursion.
         for x in reversed(chain):
             self._computed(x)
         return self._computed(expr)

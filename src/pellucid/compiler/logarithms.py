@@ -1,8 +1,8 @@
 """Logarithms, what is made of them, and powers as expressions of basic operations. Called by `mathematics`.
 
 x = 2^e (1 + f) with 1 + f between sqrt(1/2) and sqrt(2), read from the bits of x. log(1 + f) is f plus a polynomial in
-float32; in float64 it is 2 artanh(s), s = f / (2 + f), whose series has half the terms. The polynomials are minimax fits
-of our own.
+float32; in float64 it is 2 artanh(s), s = f / (2 + f), whose series has half the terms. The polynomials are minimax
+fits of our own.
 Source of the reduction and of artanh: P. T. P. Tang, Table-driven implementation of the logarithm function in IEEE
 floating-point arithmetic, ACM TOMS 16 (1990), and Sun's fdlibm, e_log.c.
 """
@@ -121,7 +121,7 @@ def _exponent(x: Expr) -> tuple[Expr, Expr, Expr]:
 def _as_float(whole: Expr, less: float | Expr, like: Expr) -> Expr:
     """A whole number as a float of its width. Few processors convert vectors of 64 bits; all can add them."""
     form = _FORMATS[like.dtype]
-    base = int(np.float64(form.round).view(np.int64)) if form.mantissa > 23 else int(np.float32(form.round).view(np.int32))
+    base = int(np.array(form.round, like.dtype).view(form.whole))
     return bits(whole + base, like.dtype) - less
 
 

@@ -1,10 +1,10 @@
 """Functions of numbers for native code. `EXPRESSIONS` is the maths handler with which a scalar body builds an
-expression; `expand` writes a function in it (exp, tanh, power, ...) in the basic operations of the nest; `supported` says
-where there is such a rule. Called by `elements` and by the printers.
+expression; `expand` writes a function in it (exp, tanh, power, ...) in the basic operations of the nest; `supported`
+says where there is such a rule. Called by `elements` and by the printers.
 
-What is a single operation, or has another meaning for whole numbers, is decided by the handler; what takes several stays
-a function of its name until a printer asks, so that the printed formulas can be read. Each rule states its error in units
-in the last place (ulp) of the exact result, where the machine multiplies and adds at once.
+What is a single operation, or has another meaning for whole numbers, is decided by the handler; what takes several
+stays a function of its name until a printer asks, so that the printed formulas can be read. Each rule states its error
+in units in the last place (ulp) of the exact result, where the machine multiplies and adds at once.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ _LARGEST_POWER = 4
 
 def _sign(x: Expr) -> Expr:
     """-1, 0 or 1; NaN stays."""
+    if x.dtype.kind == "u":
+        return where(x > 0, number(1, x.dtype), 0)
     one = where(x > 0, 1, where(x < 0, number(-1, x.dtype), 0))
     return where(equal(x, x), one, x) if x.dtype.kind == "f" else one
 
@@ -175,6 +177,9 @@ def _truth(x: Expr) -> Expr:
     return x if x.dtype == BOOL else differs(x, 0)
 
 
+_OF_TRUTHS = {"&": "and", "|": "or", "^": "xor"}
+
+
 class _Expressions:
     """The handler that builds expressions: `m.exp(x)` is a node named "exp"; Python numbers take the dtype of what they
     meet."""
@@ -229,8 +234,7 @@ class _Expressions:
         exponent = b.args[0]
         if a.dtype.kind == "f":
             if exponent == 0.5:
-                # Unlike the root, the power of -inf is inf and that of -0.0 is 0.0.
-                return where(equal(a, -math.inf), math.inf, function("sqrt", a) + 0.0)
+                return function("sqrt", a)  # as NumPy does, also of -inf
             if exponent in (-1, -2):
                 return 1.0 / raised(a, -int(exponent))
         if exponent == int(exponent) and 0 <= exponent <= (_LARGEST_POWER if a.dtype.kind == "f" else 64):
@@ -263,17 +267,18 @@ class _Expressions:
     def logical_not(self, x: Expr) -> Expr:
         return function("not", _truth(x))
 
-    def bitwise_and(self, a: Any, b: Any) -> Expr:
+    def _bitwise(self, op: str, a: Any, b: Any) -> Expr:
         a, b = _pair(a, b)
-        return a & b
+        return function(_OF_TRUTHS[op] if a.dtype == BOOL else op, a, b)
+
+    def bitwise_and(self, a: Any, b: Any) -> Expr:
+        return self._bitwise("&", a, b)
 
     def bitwise_or(self, a: Any, b: Any) -> Expr:
-        a, b = _pair(a, b)
-        return a | b
+        return self._bitwise("|", a, b)
 
     def bitwise_xor(self, a: Any, b: Any) -> Expr:
-        a, b = _pair(a, b)
-        return a ^ b
+        return self._bitwise("^", a, b)
 
     def invert(self, x: Expr) -> Expr:
         return function("not" if x.dtype == BOOL else "invert", x)

@@ -1,106 +1,109 @@
-"""How an operation is called in NumPy so that its result lands in memory that is already there. An instruction comes
-in; calls of NumPy functions on places leave; None where only the operation's own value will do. `numpy_plan` calls it.
+"""How an operation is called in NumPy so that its result lands in memory that is already there. An instruction and the
+places of its inputs come in; lines leave that compute the very bits of the operation's own value, and the place of the
+result. Called by `numpy_plan`.
+
+What has no rule here is called by its own value, and its result is a new array in every run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pellucid._typing import Array, DType, Shape
-from pellucid.core.spec import Spec, spec_of
-from pellucid.graph.ir import Instruction, Value
-from pellucid.graph.run import evaluated
+from pellucid._typing import Array
+from pellucid.compiler.numpy_elements import Body, Calls
+from pellucid.compiler.numpy_writer import Place, Writer, undispatched
+from pellucid.core.context import quiet
+from pellucid.errors import PellucidError
+from pellucid.graph.ir import Instruction
 from pellucid.ops._families.contraction import parse
-from pellucid.ops._families.elementwise import common_dtype
-from pellucid.ops._families.maths import SYMBOLS, Symbol, variable
+from pellucid.ops._families.elementwise import FLOATS
+from pellucid.ops._families.reduction import ones_vector
+from pellucid.ops.index.along import _along
+from pellucid.ops.log_softmax import _FEW
+from pellucid.ops.reduce.combine import _spread_axes
 
-BOOL = np.dtype(np.bool_)
 
+class Task(NamedTuple):
+    """One instruction to be written.
 
-class Place:
-    """Where a value stands: an array, which may be another one in every run, and who must be told so.
-
-    steady : whether it stays the same array, so that a view of it is made once and sees what is written to it.
+    operands : places, and numbers as they are.
+    dying : operands whose memory nothing reads afterwards.
+    name : of the result.
+    last : the instruction that reads the result last.
+    target : the state that the result is a new value of, if it may be written there at once.
     """
 
-    def __init__(self, name: str, array: Array, steady: bool) -> None:
-        self.name, self.array, self.steady = name, array, steady
-        self._uses: list[tuple[list[Any], int]] = []
-        self._views: list[tuple[Callable[[Array], Array], Place]] = []
+    instruction: Instruction
+    operands: list[Any]
+    dying: list[Place]
+    name: str
+    last: int
+    target: Place | None
 
-    def set(self, array: Array) -> None:
-        """Go on with another array."""
-        self.array = array
-        for arguments, position in self._uses:
-            arguments[position] = array
-        for view, place in self._views:
-            place.set(view(array))
+    @property
+    def attrs(self) -> Any:
+        return self.instruction.attrs
 
-    def view(self, name: str, view: Callable[[Array], Array]) -> Place | None:
-        """The place of a view; None where the array would have to be copied and is written to later."""
-        array = view(self.array)
-        if self.steady and not np.may_share_memory(array, self.array):
-            return None
-        return self._seen(name, view, array)
-
-    def _seen(self, name: str, view: Callable[[Array], Array], array: Array) -> Place:
-        place = Place(name, array, self.steady)
-        self._views.append((view, place))
-        return place
-
-    def transposed(self) -> Place:
-        """The place of the transposed matrix."""
-        return self._seen(f"{self.name}.T", lambda x: x.T, self.array.T)
-
-    def used(self, arguments: list[Any], position: int) -> None:
-        """Note that the array is an argument of a call."""
-        self._uses.append((arguments, position))
+    def empty(self) -> Array:
+        """An array like the result, row after row."""
+        spec = self.instruction.output.spec
+        return np.zeros(spec.shape, spec.dtype)
 
 
-class Call(NamedTuple):
-    """A function with its arguments, some of them places; where in the network it belongs."""
-
-    function: Callable[..., Any]
-    arguments: Sequence[Any]
-    where: str = ""
-
-    def bound(self) -> tuple[Callable[..., Any], Sequence[Any]]:
-        """What runs: the function and the arrays, in a list where they may change."""
-        arrays = [a.array if isinstance(a, Place) else a for a in self.arguments]
-        for position, a in enumerate(self.arguments):
-            if isinstance(a, Place):
-                a.used(arrays, position)
-        return self.function, arrays
-
-    def __str__(self) -> str:
-        words = [a.name if isinstance(a, Place) else str(a) for a in self.arguments]
-        if isinstance(self.function, Operation):
-            text = self.function.text(words)
-        elif self.function is np.copyto:
-            text = f"np.copyto({words[0]}, {words[1]}" + (f", where={words[3]})" if len(words) == 4 else ")")
-        else:
-            text = f"np.{self.function.__name__.strip('_')}({', '.join(words[:-1])}, out={words[-1]})"
-        return f"{text}  # {self.where}" if self.where else text
+Rule: TypeAlias = Callable[[Writer, Task], Place | None]
+"""Writes the lines of an instruction and gives the place of its result, or gives None and writes nothing."""
 
 
-# Operations that show the same memory under other indices
+def written(write: Writer, task: Task) -> Place:
+    """Write an instruction; the place of its result."""
+    name, family = task.instruction.op.name, task.instruction.op.family
+    rule = _RULES.get(name) or _FAMILIES.get(family)
+    place = rule(write, task) if rule is not None else None
+    return place or _own_value(write, task)
 
 
-def view_of(instruction: Instruction) -> Callable[[Array], Array] | None:
-    """The function that shows an instruction's input as its result, if no element moves for it."""
-    name, attrs, x = instruction.op.name, instruction.attrs, instruction.inputs[0]
-    if name in ("reshape", "transpose", "flip") or (name == "index" and len(instruction.inputs) == 1):
-        return partial(instruction.op.value, **attrs)
-    if name == "cast" and x.spec.dtype == instruction.output.spec.dtype:
-        return lambda x: x
-    return None
+def _own_value(write: Writer, task: Task) -> Place:
+    """The operation by its own value."""
+    op, attrs = task.instruction.op, task.attrs
+    words = [x.name if isinstance(x, Place) else _number(write, x) for x in task.operands]
+    words += [f"{key}={_literal(write, value)}" for key, value in attrs.items()]
+    call = f"{write.known(op.name, op.value)}({', '.join(words)})"
+    if not task.instruction.output.spec.shape:  # which NumPy may give as a number
+        call = f"{write.known('asarray', np.asarray)}({call})"
+    place = write.local(task.name, _example(task))
+    write.line(f"{place.name} = {call}")
+    return place
 
 
-_FRESH = frozenset("concatenate pad take_along place_along index_add put scatter_add argsort".split())
+def _number(write: Writer, x: Any) -> str:
+    return repr(x) if isinstance(x, bool | int) else write.known("number", x)
+
+
+def _literal(write: Writer, value: Any) -> str:
+    text = repr(value)
+    return text if "inf" not in text and "nan" not in text and not isinstance(value, float) else _kept(write, value)
+
+
+def _kept(write: Writer, value: Any) -> str:
+    name = write.name("given")
+    write.names[name] = value
+    return name
+
+
+def _example(task: Task) -> Array:
+    """A result in the memory order that the operation gives it, which NumPy's sums depend on."""
+    spec = task.instruction.output.spec
+    samples = [x.sample if isinstance(x, Place) else x for x in task.operands]
+    try:
+        with quiet():
+            made = np.asarray(task.instruction.op.value(*samples, **task.attrs))
+    except (PellucidError, ValueError, TypeError, IndexError, ArithmeticError):
+        return task.empty()
+    return made if (made.shape, made.dtype) == (spec.shape, spec.dtype) else task.empty()
 
 
 def may_be_view(instruction: Instruction) -> bool:
@@ -111,241 +114,233 @@ def may_be_view(instruction: Instruction) -> bool:
     return (instruction.op.family == "movement" and name not in _FRESH) or name == "sum_to"
 
 
-# Elementwise operations, as calls of NumPy's universal functions
+_FRESH = frozenset("concatenate pad take_along place_along index_add put scatter_add argsort".split())
 
 
-def _maximum(a: Any, b: Any, out: Array) -> None:
-    np.maximum(a, b, out=out)  # which takes no third argument by position
+# Elementwise
 
 
-def _minimum(a: Any, b: Any, out: Array) -> None:
-    np.minimum(a, b, out=out)
+def _elementwise(write: Writer, task: Task) -> Place | None:
+    body = Body(task.instruction)
+    if not body.possible:
+        return None
+    return Calls(write, body, task.operands, task.dying, task.last).result(task.name, task.target)
 
 
-_SIGNS: dict[str, Callable[..., Any]] = {
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": np.divide,
-    "neg": np.negative,
-    "<": np.less,
-    "<=": np.less_equal,
-    ">": np.greater,
-    ">=": np.greater_equal,
-    "==": np.equal,
-    "!=": np.not_equal,
-    "maximum": _maximum,
-    "minimum": _minimum,
-}
-_TRUTHS = frozenset(
-    "< <= > >= == != isnan isinf isfinite signbit logical_and logical_or logical_xor logical_not".split()
-)
-
-Temporary = Callable[[Spec], Place]
+# Movements
 
 
-class Elementwise:
-    """The calls of one elementwise instruction: its scalar body, one universal function a node."""
-
-    def __init__(self, instruction: Instruction, dtype: DType) -> None:
-        names = [f"x{n}" for n in range(len(instruction.inputs))]
-        self.dtype = dtype
-        self.root = instruction.op.kernel(SYMBOLS, *map(variable, names), **instruction.attrs)
-        self.operands: dict[str, Any] = dict(zip(names, instruction.inputs, strict=True))
-        self.uses: dict[int, int] = {}
-        self._count(self.root)
-        self.calls: list[Call] = []
-        self._done: dict[int, Any] = {}
-
-    def _count(self, node: Any) -> None:
-        if isinstance(node, Symbol) and node.op != "x":
-            self.uses[id(node)] = self.uses.get(id(node), 0) + 1
-            if self.uses[id(node)] == 1:
-                for a in node.args:
-                    self._count(a)
-
-    def possible(self) -> bool:
-        """Whether every node is a universal function of something that is no mere number."""
-        return all(map(self._known, self._nodes(self.root)))
-
-    def _nodes(self, node: Any) -> Iterator[Symbol]:
-        if isinstance(node, Symbol) and node.op != "x":
-            yield node
-            for a in node.args:
-                yield from self._nodes(a)
-
-    def _known(self, node: Symbol) -> bool:
-        function = _SIGNS.get(node.op, getattr(np, node.op, None))
-        known = function in (_maximum, _minimum) or isinstance(function, np.ufunc)
-        if node.op == "where":
-            known = self._is_truth(node.args[0])
-        elif node.op in ("positive", "power"):  # other dtypes the handler of NumPy treats in a way of its own
-            known = self.dtype.kind == "f"
-        return known and self._shape(node) is not None and self._numbers_fit(node)
-
-    def _is_truth(self, node: Any) -> bool:
-        if isinstance(node, Symbol) and node.op == "x":
-            given = self.operands[node.args[0]]
-            return isinstance(given, Value) and given.spec.dtype == BOOL
-        return self.dtype_of(node) == BOOL
-
-    def _numbers_fit(self, node: Symbol) -> bool:
-        try:
-            for a in node.args:
-                number = self.operands.get(a.args[0]) if isinstance(a, Symbol) and a.op == "x" else a
-                if isinstance(number, bool | int | float):
-                    self._number(number)
-        except OverflowError:
-            return False
-        return True
-
-    def _number(self, x: Any) -> Array:
-        """A Python number as NumPy would read it beside the operands: made once."""
-        return np.array(x, self.dtype)
-
-    def dtype_of(self, node: Any) -> DType:
-        """The dtype of a node."""
-        return BOOL if isinstance(node, Symbol) and node.op in _TRUTHS else self.dtype
-
-    def _shape(self, node: Any) -> Shape | None:
-        """The shape of a node; None for one of numbers alone."""
-        if not isinstance(node, Symbol):
+def _view(write: Writer, task: Task) -> Place | None:
+    """What shows the same memory under other indices; a copy where NumPy makes one."""
+    x = task.operands[0]
+    function = partial(task.instruction.op.value, **task.attrs)
+    shown = function(x.sample)
+    if x.sample.size and not np.may_share_memory(shown, x.sample):
+        if task.instruction.op.name != "reshape" or not x.steady:
             return None
-        if node.op == "x":
-            given = self.operands[node.args[0]]
-            if isinstance(given, Value):
-                return given.spec.shape
-            return given.array.shape if isinstance(given, Place) else None
-        shapes = [s for s in map(self._shape, node.args) if s is not None]
-        return np.broadcast_shapes(*shapes) if shapes else None
-
-    def write(self, operands: Sequence[Any], out: Place, temporary: Temporary, early: bool) -> list[Call]:
-        """The calls that leave the result in `out`.
-
-        Parameters
-            operands : places and numbers
-            temporary : makes a place for an intermediate result
-            early : whether `out` may be written before the operands have all been read
-        """
-        self.operands = dict(zip(self.operands, operands, strict=True))
-        self._temporary, self._early = temporary, early
-        if isinstance(self.root, Symbol) and self.root.op == "x":
-            self.calls.append(Call(np.copyto, (out, self.operands[self.root.args[0]], "unsafe")))
-        else:
-            self._into(self.root, out)
-        return self.calls
-
-    def _operand(self, node: Any, free: Place | None) -> Any:
-        """The argument for a node: what it stands for, or the place of its result: `free`, if that fits."""
-        if not isinstance(node, Symbol):
-            return self._number(node)
-        if node.op == "x":
-            return self._in_dtype(self.operands[node.args[0]])
-        if id(node) not in self._done:
-            shape = self._shape(node)
-            assert shape is not None
-            spec = Spec(shape, self.dtype_of(node))
-            fits = free is not None and self.uses[id(node)] == 1 and _spec(free.array) == spec
-            place = free if free is not None and fits else self._temporary(spec)
-            self._into(node, place)
-            self._done[id(node)] = place
-        return self._done[id(node)]
-
-    def _in_dtype(self, operand: Any) -> Any:
-        """A place or a number in the dtype of the computation."""
-        if not isinstance(operand, Place):
-            return self._number(operand)
-        if operand.array.dtype == self.dtype:
-            return operand
-        place = self._temporary(Spec(operand.array.shape, self.dtype))
-        self.calls.append(Call(np.copyto, (place, operand, "unsafe")))
-        return place
-
-    def _into(self, node: Symbol, out: Place) -> None:
-        """Compute a node into a place."""
-        free = out if self._early else None
-        arguments = []
-        for n, a in enumerate(node.args):
-            if node.op == "where" and n == 0:  # read once more when the first choice has been written
-                found = self.operands[a.args[0]] if a.op == "x" else self._operand(a, None)
-            else:
-                found = self._operand(a, free)
-            if found is free:
-                free = None  # taken, until this node is computed
-            arguments.append(found)
-        if node.op != "where":
-            self.calls.append(Call(_SIGNS.get(node.op) or getattr(np, node.op), (*arguments, out)))
-            return
-        condition, chosen, other = arguments
-        if chosen is out:
-            chosen, other = other, chosen
-            inverse = self._temporary(_spec(condition.array))
-            self.calls.append(Call(np.logical_not, (condition, inverse)))
-            condition = inverse
-        if other is not out:
-            self.calls.append(Call(np.copyto, (out, other)))
-        self.calls.append(Call(np.copyto, (out, chosen, "same_kind", condition)))
+        out = write.buffer(task.name, task.empty(), task.last)
+        write.copy(write.reshaped(out, x.sample.shape), x)
+        return out
+    if task.instruction.op.name == "transpose" and x.sample.ndim == 2:
+        return write.transposed(x)
+    return write.view(x, _view_text(write, task), function, task.name)
 
 
-def _spec(array: Array) -> Spec:
-    return Spec(array.shape, array.dtype)
+def _view_text(write: Writer, task: Task) -> str:
+    """A view as Python, with {} for what is looked at."""
+    name, attrs = task.instruction.op.name, task.attrs
+    if name == "reshape":
+        return f"{{}}.reshape({task.instruction.output.spec.shape})"
+    if name == "transpose":
+        return f"{{}}.transpose({tuple(attrs['axes'])})"
+    if name == "broadcast_to":
+        return f"{write.known(name, np.broadcast_to)}({{}}, {task.instruction.output.spec.shape})"
+    if name == "flip":
+        return f"{write.known(name, np.flip)}({{}}, {tuple(attrs['axis'])})"
+    return f"{{}}[{', '.join(map(_place_text, attrs['template'])) or '...'}]"
 
 
-def elementwise_calls(instruction: Instruction) -> Elementwise | None:
-    """How to call an elementwise instruction; None where its body is more than NumPy's universal functions."""
-    op, inputs, out = instruction.op, instruction.inputs, instruction.output.spec
-    if op.family != "elementwise":
+def _place_text(item: Any) -> str:
+    """One part of an index: a slice, a number, None or an ellipsis."""
+    if isinstance(item, slice):
+        start, stop, step = ("" if n is None else str(n) for n in (item.start, item.stop, item.step))
+        return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
+    return "..." if item is Ellipsis else str(item)
+
+
+def _index(write: Writer, task: Task) -> Place | None:
+    return _view(write, task) if len(task.operands) == 1 else None
+
+
+def _cast(write: Writer, task: Task) -> Place | None:
+    x = task.operands[0]
+    out = task.target or write.buffer(task.name, np.empty_like(x.sample, task.instruction.output.spec.dtype), task.last)
+    write.copy(out, x)
+    return out
+
+
+def _take_along(write: Writer, task: Task) -> Place | None:
+    x, indices = task.operands
+    place = write.local(task.name, task.empty())
+    write.line(f"{place.name} = {x.name}[{_index_text(write, indices, task.attrs['axis'])}]")
+    return place
+
+
+def _place_along(write: Writer, task: Task) -> Place | None:
+    g, indices = task.operands
+    axis = task.attrs["axis"]
+    if indices.sample.shape[axis] != 1:  # several may land on one place
         return None
-    if op.name == "where":
-        inputs = inputs[1:]  # the condition does not decide the dtype
-    common = common_dtype([(s.dtype, s.weak) for s in map(_spec_of_input, inputs)])
-    found = Elementwise(instruction, common if out.dtype == BOOL or common.kind == "f" else out.dtype)
-    return found if found.dtype_of(found.root) == out.dtype and found.possible() else None
+    out = write.buffer(task.name, task.empty(), task.last)
+    write.line(f"{out.name}.fill(0)")
+    write.line(f"{out.name}[{_index_text(write, indices, axis)}] = {g.name}")
+    return out
 
 
-def _spec_of_input(x: Any) -> Spec:
-    return x.spec if isinstance(x, Value) else spec_of(x)
+def _index_text(write: Writer, indices: Place, axis: int) -> str:
+    """The full index of take_along_axis: the indices on one axis, every position on the others."""
+    whole = _along(indices.sample, axis)
+    return ", ".join(indices.name if n == axis else write.known("positions", a) for n, a in enumerate(whole))
 
 
-def product_of(instruction: Instruction) -> Callable[[Sequence[Place], Place], list[Call]] | None:
-    """How to call a product of two matrices of one dtype; None for other contractions."""
-    if instruction.op.family != "contraction":
+# Products
+
+
+def _contraction(write: Writer, task: Task) -> Place | None:
+    a, b, *bias = task.operands
+    if {p.sample.dtype for p in task.operands} - {task.instruction.output.spec.dtype}:
         return None
-    a, b = (x.spec for x in instruction.inputs[:2])
-    dtypes = {x.spec.dtype for x in (*instruction.inputs, instruction.output)}
-    if (a.ndim, b.ndim) != (2, 2) or len(dtypes) != 1 or dtypes.pop().kind != "f":
+    if task.instruction.output.spec.dtype not in FLOATS:
         return None
-    formula = parse(instruction.op.kernel(a.shape, b.shape, **instruction.attrs))
+    out = _product(write, task, a, b)
+    if out is not None:
+        for c in bias:
+            write.ufunc(np.add, [out, write.spread(c, out)], out)
+    return out
+
+
+def _product(write: Writer, task: Task, a: Place, b: Place) -> Place | None:
+    name, shapes = task.instruction.op.name, (a.sample.shape, b.sample.shape)
+    matmul = write.known("matmul", np.matmul)
+    if name == "matmul" or (name in ("linear_map", "affine_map") and a.sample.ndim > 2):
+        if min(a.sample.ndim, b.sample.ndim) < 2:
+            return None
+        out = write.buffer(task.name, task.empty(), task.last)
+        right = b if name == "matmul" else write.transposed(b)
+        write.line(f"{matmul}({a.name}, {right.name}, {out.name})")
+        return out
+    formula = parse(task.instruction.op.kernel(*shapes, **task.attrs))
     letters = set(formula.a + formula.b)
-    if "1" in letters or len(letters) != 3 or len(formula.out) != 2 or formula.out[0] in formula.b:
+    if (a.sample.ndim, b.sample.ndim, len(formula.out), len(letters)) != (2, 2, 2, 3) or "1" in letters:
         return None
-    flips = formula.a[0] != formula.out[0], formula.b[1] != formula.out[1]
-    function = np.matmul if instruction.op.name == "matmul" else np.dot
-
-    def calls(operands: Sequence[Place], out: Place) -> list[Call]:
-        left, right = (p.transposed() if flip else p for p, flip in zip(operands, flips, strict=False))
-        product = Call(function, (left, right, out))
-        return [product, *(Call(np.add, (out, bias, out)) for bias in operands[2:])]
-
-    return calls
-
-
-class Operation:
-    """An operation by its own value, as a function of arrays that tells the place of the result."""
-
-    def __init__(self, instruction: Instruction, place: Place) -> None:
-        self._instruction, self._place = instruction, place
-
-    def __call__(self, *arrays: Any) -> None:
-        result = evaluated(self._instruction, arrays)
-        self._place.set(result if type(result) is np.ndarray else np.asarray(result))
-
-    def text(self, words: list[str]) -> str:
-        """The operation as Python."""
-        return f"{self._place.name} = {applied(self._instruction, words)}"
+    (inner,) = letters - set(formula.out)
+    if inner not in formula.a or inner not in formula.b:
+        return None
+    rows = next(i for i in formula.out if i in formula.a)
+    left = write.transposed(a) if formula.a != rows + inner else a
+    right = write.transposed(b) if formula.b[0] != inner else b
+    if formula.out[0] == rows:
+        out = write.buffer(task.name, task.empty(), task.last)
+        write.line(f"{left.name}.dot({right.name}, {out.name})")
+        return out
+    turned = write.buffer(task.name, np.zeros(task.empty().shape[::-1], task.empty().dtype), task.last)
+    write.line(f"{matmul}({left.name}, {right.name}, {turned.name})")
+    return write.transposed(turned)
 
 
-def applied(instruction: Instruction, words: list[str]) -> str:
-    """An operation of operands as Python."""
-    options = [f"{name}={value}" for name, value in instruction.attrs.items()]
-    return f"{instruction.op.name}({', '.join([*words, *options])})"
+# Reductions
+
+
+def _reduction(function: Any) -> Rule:
+    """Along axes of what stands row after row: NumPy's order of additions does not depend on where they go."""
+
+    def rule(write: Writer, task: Task) -> Place | None:
+        x, axes = task.operands[0], task.attrs["axis"]
+        spec = task.instruction.output.spec
+        if not x.packed or x.sample.size == 0 or not axes:
+            return None
+        if x.sample.dtype == np.bool_ and function is np.add and len(axes) == x.sample.ndim:
+            out = write.buffer(task.name, task.empty(), task.last)
+            count = write.known("count_nonzero", undispatched(np.count_nonzero))
+            write.line(f"{out.name}.fill({count}({x.name}))")
+            return out
+        if x.sample.dtype != spec.dtype:
+            return None
+        out = write.buffer(task.name, task.empty(), task.last)
+        reduce = write.known(f"{function.__name__}_reduce", function.reduce)
+        write.line(f"{reduce}({x.name}, {axes}, None, {out.name}, {task.attrs['keepdims']})")
+        return out
+
+    return rule
+
+
+def _sum_to(write: Writer, task: Task) -> Place | None:
+    x, shape = task.operands[0], task.attrs["shape"]
+    axes = _spread_axes(x.sample.shape, shape)
+    if axes != (0,) or x.sample.ndim != 2 or x.sample.dtype not in FLOATS or len(x.sample) > 1024:
+        return None
+    ones = _constant_array(write, f"ones_{len(x.sample)}", ones_vector(len(x.sample), x.sample.dtype))
+    out = write.buffer(task.name, task.empty(), task.last)
+    flat = out if out.sample.ndim == 1 else write.reshaped(out, (x.sample.shape[1],))
+    write.line(f"{ones.name}.dot({x.name}, {flat.name})")
+    return out
+
+
+def _constant_array(write: Writer, name: str, array: Array) -> Place:
+    return Place(write.known(name, array), array, steady=True)
+
+
+def _log_softmax(write: Writer, task: Task) -> Place | None:
+    x, axis = task.operands[0], task.attrs["axis"]
+    shape, dtype = x.sample.shape, x.sample.dtype
+    if dtype not in FLOATS or not x.packed or x.sample.size == 0:
+        return None
+
+    def array(*lengths: int) -> Place:
+        return write.buffer("t", np.zeros(lengths, dtype), write.position)
+
+    out = write.buffer(task.name, task.empty(), task.last)
+    exponentials = array(*shape)
+    if len(shape) == 2 and axis == 1 and shape[1] <= _FEW:
+        rows, columns = shape
+        turned, line = array(columns, rows), array(rows)
+        column = write.reshaped(line, (rows, 1))
+        write.copy(turned, write.transposed(x))
+        write.line(f"{write.known('maximum_reduce', np.maximum.reduce)}({turned.name}, 0, None, {line.name})")
+        write.copy(out, column)
+        write.ufunc(np.subtract, [x, out], out)
+        write.ufunc(np.exp, [out], exponentials)
+        ones = _constant_array(write, f"ones_{columns}", ones_vector(columns, dtype))
+        write.line(f"{exponentials.name}.dot({ones.name}, {line.name})")
+        write.ufunc(np.log, [line], line)
+        write.copy(exponentials, column)
+        write.ufunc(np.subtract, [out, exponentials], out)
+        return out
+    line = array(*(1 if n == axis else length for n, length in enumerate(shape)))
+    write.line(f"{write.known('maximum_reduce', np.maximum.reduce)}({x.name}, {axis}, None, {line.name}, True)")
+    write.ufunc(np.subtract, [x, line], out)
+    write.ufunc(np.exp, [out], exponentials)
+    write.line(f"{write.known('add_reduce', np.add.reduce)}({exponentials.name}, {axis}, None, {line.name}, True)")
+    write.ufunc(np.log, [line], line)
+    write.ufunc(np.subtract, [out, line], out)
+    return out
+
+
+_FAMILIES: dict[str, Rule] = {"elementwise": _elementwise, "contraction": _contraction}
+_RULES: dict[str, Rule] = {
+    "reshape": _view,
+    "transpose": _view,
+    "flip": _view,
+    "broadcast_to": _view,
+    "index": _index,
+    "cast": _cast,
+    "take_along": _take_along,
+    "place_along": _place_along,
+    "sum": _reduction(np.add),
+    "max": _reduction(np.maximum),
+    "min": _reduction(np.minimum),
+    "any": _reduction(np.logical_or),
+    "all": _reduction(np.logical_and),
+    "sum_to": _sum_to,
+    "log_softmax": _log_softmax,
+}

@@ -5,9 +5,12 @@ such as the steps of several networks of one structure. Called by `epochs`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pellucid.compiler.rebound import Original, original, rebound
+from pellucid.compiler.record import Recorded, recorded
+from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor
 from pellucid.graph.ir import Graph, Value, mapped
 
@@ -20,7 +23,28 @@ class Programs:
 
     def __init__(self) -> None:
         self._known: dict[Hashable, Prepared] = {}
+        self._originals: dict[Hashable, Original | None] = {}
         self._lock = threading.Lock()
+
+    def recorded(self, key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Recorded:
+        """The recording of a function, made from an earlier one where one can be.
+
+        Parameters
+            key : what the function does; those with equal keys differ in their tensors and in options of optimizers
+                that are read anew for every step
+            arguments : Tensors
+        Raises
+            what `record.recorded` raises
+        """
+        key = (key, tuple([(x.data.shape, x.data.dtype) for x in arguments]), default_dtype())
+        with self._lock:
+            if key not in self._originals:
+                found = recorded(function, arguments)
+                self._originals[key] = original(found, function)
+                return found
+            first = self._originals[key]
+        found_again = None if first is None else rebound(first, function, arguments)
+        return recorded(function, arguments) if found_again is None else found_again
 
     def of(self, graph: Graph, varying: Sequence[Tensor]) -> Prepared:
         """Machine code of a graph that picks its batches itself.
@@ -45,8 +69,15 @@ def likeness(graph: Graph, varying: Sequence[Tensor]) -> Hashable:
     updated = {target.id for target, _ in graph.updates}
     return (
         tuple([(v.id, v.spec) for v in graph.inputs]),
-        tuple([(c.value.id, c.value.spec, c.constant and c.value.id not in updated and _content(c.tensor)) for c in graph.captured]),
-        tuple([(i.op, *map(_told_apart, i.inputs), repr(i.attrs), i.output.id, i.output.spec) for i in graph.instructions]),
+        tuple(
+            [
+                (c.value.id, c.value.spec, c.constant and c.value.id not in updated and _content(c.tensor))
+                for c in graph.captured
+            ]
+        ),
+        tuple(
+            [(i.op, *map(_told_apart, i.inputs), repr(i.attrs), i.output.id, i.output.spec) for i in graph.instructions]
+        ),
         repr(mapped(graph.outputs, _told_apart)),
         tuple([(target.id, value.id) for target, value in graph.updates]),
         graph.float_dtype,
@@ -54,7 +85,7 @@ def likeness(graph: Graph, varying: Sequence[Tensor]) -> Hashable:
     )
 
 
-def _content(tensor: Tensor) -> tuple[bytes, bool]:
+def _content(tensor: Tensor) -> bytes:
     """The values of a constant to the bit."""
     return tensor.data.tobytes()
 

@@ -133,13 +133,14 @@ class Expressions:
             case "name":
                 return self.values[args[0]], _ATOM
             case "load":
-                return self._element(*args, printed), _ATOM
+                return self._element(args[0], args[1], printed), _ATOM
             case "cast" if expr.dtype == BOOL:
                 return f"{_held(printed[args[0]], 2)} != 0", 1
             case "cast":
                 return f"{expr.dtype.name}({printed[args[0]][0]})", _ATOM
             case "bits":
-                return f"{_held(printed[args[0]], _ATOM)}.view({expr.dtype.name})", _ATOM
+                whole = _literal(args[0], bare=False) if args[0].op == "number" else printed[args[0]]
+                return f"{_held(whole, _ATOM)}.view({expr.dtype.name})", _ATOM
         # A number takes the dtype of what it meets.
         meets = any(a.op != "number" for a in (args[1:] if op == "where" else args))
         texts = [_literal(a, bare=True) if meets and a.op == "number" else printed[a] for a in args]

@@ -26,10 +26,9 @@ def fma(a: Any, b: Any, c: Any) -> Any:
     product, error = _product(a, b)
     total = product + c
     added = total - product
-    lost = (product - (total - added)) + (c - added)
-    result = total + (lost + error)
-    # The parts of very large numbers may be infinite where their sum is not, and the other way round.
-    return np.where(np.isfinite(result), result, total)[()]
+    lost = (product - (total - added)) + (c - added) + error
+    # The parts of very large numbers may be infinite where their sum is not; and -0.0 + 0.0 would be 0.0.
+    return np.where(np.isfinite(lost) & (lost != 0), total + lost, total)[()]
 
 
 def _product(a: Array, b: Array) -> tuple[Array, Array]:

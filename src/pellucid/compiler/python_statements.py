@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 
-from pellucid._typing import DType
 from pellucid.compiler.nest import (
     BOOL,
     INT64,
@@ -33,6 +33,8 @@ from pellucid.compiler.python_expressions import Expressions, Names
 _REDUCED = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "and": "all", "or": "any"}
 _ASSIGNED = {"add": "+=", "multiply": "*=", "and": "&=", "or": "|="}
 _INDENT = "    "
+_WIDTH = 100
+"""So many characters a line of a comment has."""
 
 
 class FunctionPrinter:
@@ -85,7 +87,8 @@ class FunctionPrinter:
             match statement:
                 case Comment():
                     for line in statement.text.splitlines():
-                        self._line(f"# {line}")
+                        for part in textwrap.wrap(line, _WIDTH):
+                            self._line(f"# {part}")
                 case Let():
                     self._let(statement)
                 case Store():

@@ -1,4 +1,5 @@
-"""Random words in native code: the statements that write the stream of `core.rng.bits` into a buffer. Called by `lower`.
+"""Random words in native code: the statements that write the stream of `core.rng.bits` into a buffer. Called by
+`lower`.
 
 Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011 (Philox-4x64-10).
 """

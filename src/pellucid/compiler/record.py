@@ -1,5 +1,5 @@
 """A step of training or a function of Tensors comes in; its graph leaves, with all that a run needs besides: options to
-be read anew, what Python does beside the operations, gradients that stay. Called by `step`.
+be read anew, what Python does beside the operations, gradients that come from before and that stay. Called by `step`.
 
 The function runs twice, for real, on the example arguments, and everything that it changed is put back after each run:
 once so that state which is made by a first step, such as an optimizer's averages, is there, and once to be recorded.
@@ -7,19 +7,25 @@ once so that state which is made by a first step, such as an optimizer's average
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pellucid._typing import Array, DType
+from pellucid.compiler.before import Before
+from pellucid.compiler.guards import Guards, Place, outstanding
 from pellucid.core.context import Recorder, state
-from pellucid.core.setting import Setting
-from pellucid.core.tensor import Tensor
-from pellucid.graph.ir import Graph
-from pellucid.graph.names import reachable
+from pellucid.core.setting import Setting, computed
+from pellucid.core.spec import Spec
+from pellucid.core.tensor import Tensor, wrap
+from pellucid.errors import RecordingError
+from pellucid.graph.ir import Graph, Value, leaves
+from pellucid.graph.names import is_module, is_optimizer, reachable
+from pellucid.graph.surroundings import Surroundings
 from pellucid.graph.trace import Recording
 from pellucid.graph.verify import verify
 
@@ -28,86 +34,164 @@ from pellucid.graph.verify import verify
 class Recorded:
     """A graph and what belongs to its runs.
 
-    graph : its outputs are (what the function returned, [gradients that stay]).
+    graph : its inputs are the arguments and the gradients from before; its outputs (what the function returned,
+        [gradients that stay]).
     settings : captured numbers that are written before a run: each with the Setting that it is the value of.
-    looks : what Python found when it looked at a Setting: with other findings it is another step.
+    guards : what Python found and would have to find again.
     before, after : what Python does beside the operations before and after them.
+    given : the tensors whose gradients from before are read.
     gradients : the tensors whose gradients stay in `.grad`.
-    used : the tensors whose gradients a step used.
+    used : the tensors whose gradients are gone afterwards.
     stepped : the optimizers that made a step.
+    tracked : for each Tensor that was returned, whether it had a history.
     """
 
     graph: Graph
     settings: list[tuple[Tensor, Setting]]
-    looks: list[tuple[Callable[[], Any], Any]]
+    guards: Guards
     before: list[Callable[[], Any]]
     after: list[Callable[[], Any]]
-    gradients: list[Tensor]
-    used: list[Tensor]
+    given: list[Place]
+    gradients: list[Place]
+    used: list[Place]
     stepped: list[Any]
+    tracked: list[bool]
 
-    def ran(self) -> None:
+    def ran(self, arguments: Sequence[Tensor]) -> None:
         """After a run: gradients that were used are gone, optimizers have made a step."""
-        for tensor in self.used:
+        for place in self.used:
+            tensor = arguments[place] if isinstance(place, int) else place
             tensor.grad = tensor._used_grad = None
         for optimizer in self.stepped:
             optimizer._step_taken = True
 
-    def still_holds(self) -> bool:
-        """Whether Python would find the same again."""
-        return all(find() == found for find, found in self.looks)
 
-
-def recorded(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Recorded:
+def recorded(function: Callable[..., Any], arguments: Sequence[Tensor]) -> Recorded:
     """Record a function; nothing has changed afterwards but that state is there which a first call makes.
 
     Parameters
-        arguments : Tensors
+        arguments : as they were given to it
     Raises
-        RecordingError: Python looked at a value that changes from run to run.
+        RecordingError: what the function does depends on a value that changes from run to run, or it changes something
+            that is no Tensor's value.
         and whatever the function raises
     """
-    with _put_back(function):
-        watch = _Watch()
-        try:
-            with _listening(watch):
-                function(*arguments)
-        finally:
-            watch.put_back()
-    with _put_back(function) as (tensors, optimizers):
-        recording = _StepRecording(function, arguments)
-        stays: list[Tensor] = []
-        used: list[Tensor] = []
+    if state.grad and any(x.requires_grad and x._source is not None for x in arguments):
+        raise RecordingError("compiler.argument-history")
+    tensors, optimizers = reachable(function)
+    around = Surroundings(function)
+    first = Before(tensors, optimizers)
+    with first, listening(first):
+        function(*[twin(x) for x in arguments])
+    # What the function made at its first call is there by now, and belongs to it.
+    again = Surroundings(function)
+    try:
+        found = _Second(function, arguments, Before(first.tensors, first.optimizers), again).recorded()
+        changed = again.changed()
+        if changed:
+            raise RecordingError("compiler.rebinds", name=changed)
+    except RecordingError:
+        again.put_back()
+        around.put_back()
+        raise
+    return found
 
-        def with_gradients(*args: Any) -> Any:
-            result = function(*args)
-            for t in tensors:
-                if t.grad is not None:
-                    (used if t.grad is t._used_grad else stays).append(t)
-            return result, [t.grad for t in stays]
 
-        try:
-            with _listening(recording):
-                outputs = recording.returned(with_gradients(*recording.arguments))
+def twin(x: Tensor) -> Tensor:
+    """Another Tensor of the same array, so that what the function does to its argument stays with the twin."""
+    twin = wrap(x.data)
+    twin.requires_grad, twin._is_raw = x.requires_grad, x._is_raw
+    if outstanding(x):
+        twin.grad = wrap(x.grad.data.copy())  # type: ignore[union-attr]
+    return twin
+
+
+class _Second:
+    """The run that is recorded."""
+
+    def __init__(
+        self, function: Callable[..., Any], arguments: Sequence[Tensor], before: Before, around: Surroundings
+    ) -> None:
+        self.function, self.arguments, self.before, self.around = function, arguments, before, around
+        self.stays: list[tuple[Place, Tensor]] = []
+        self.used: list[Place] = []
+        self.tracked: list[bool] = []
+
+    def recorded(self) -> Recorded:
+        twins = [twin(x) for x in self.arguments]
+        with self.before:
+            self.members: list[tuple[Place, Tensor]] = [*enumerate(twins), *((t, t) for t in self.before.tensors)]
+            self.given = [(place, t) for place, t in self.members if outstanding(t)]
+            gradients = [wrap(t.grad.data) for _, t in self.given]  # type: ignore[union-attr]
+            recording = _StepRecording(self.function, (*twins, *gradients), self.before)
+            with listening(recording):
+                result = self._run(recording.arguments[: len(twins)], recording.arguments[len(twins) :])
+                outputs = recording.returned(result)
             graph = recording.finished(outputs)
-            stepped = [o for o in optimizers if o._step_taken]
-        finally:
-            recording.watch.put_back()
-    verify(graph)
-    return Recorded(
-        graph,
-        list(recording.lifted_settings.values()),
-        recording.looks,
-        recording.before,
-        recording.after,
-        stays,
-        used,
-        stepped,
-    )
+            recording.check_changes(self.before.changed())
+            stepped = [o for o in self.before.optimizers if o._step_taken]
+        if any(target in graph.inputs for target, _ in graph.updates):
+            raise RecordingError("compiler.input-changed")
+        graph, read = _without_unread(graph, len(twins))
+        verify(graph)
+        parts = {id(x): x for x in recording.used}.values()
+        return Recorded(
+            graph=graph,
+            settings=list(recording.lifted_settings.values()),
+            guards=Guards(
+                self.around,
+                [x for x in parts if is_module(x)],
+                [x for x in parts if is_optimizer(x)],
+                graph,
+                [*recording.looks, *recording.looks_at_constants()],
+                self._gradients_before(bool(read)),
+            ),
+            before=recording.before,
+            after=recording.after,
+            given=[self.given[n][0] for n in read],
+            gradients=[place for place, _ in self.stays],
+            used=self.used,
+            stepped=stepped,
+            tracked=self.tracked,
+        )
+
+    def _run(self, arguments: Sequence[Tensor], gradients: Sequence[Tensor]) -> Any:
+        """Call the function with gradients from before in their places; see what has become of them."""
+        started = {}
+        for (_, t), g in zip(self.given, gradients, strict=True):
+            t.grad = started[id(t)] = g
+        result = self.function(*arguments)
+        self.tracked = [leaf.requires_grad for leaf in leaves(result) if isinstance(leaf, Tensor)]
+        for place, t in self.members:
+            if t.grad is started.get(id(t)) and not (t.grad is not None and t.grad is t._used_grad):
+                continue
+            if outstanding(t):
+                self.stays.append((place, t))
+            else:
+                self.used.append(place)
+        return result, [t.grad for _, t in self.stays]
+
+    def _gradients_before(self, read: bool) -> dict[Place, Spec | None]:
+        """Which tensors' gradients must be there, or not be there, for the same to happen again."""
+        if not (read or self.stays or self.used):
+            return {}
+        given = {id(t): Spec(t.data.shape, t.data.dtype) for _, t in self.given}
+        return {place: given.get(id(t)) for place, t in self.members}
+
+
+def _without_unread(graph: Graph, count: int) -> tuple[Graph, list[int]]:
+    """The graph without those inputs from number `count` on that nothing reads, and the numbers of the others among
+    them."""
+    read = {x.id for i in graph.instructions for x in i.inputs if isinstance(x, Value)}
+    read |= {leaf.id for leaf in leaves(graph.outputs) if isinstance(leaf, Value)}
+    read |= {value.id for _, value in graph.updates}
+    kept = [n for n, value in enumerate(graph.inputs[count:]) if value.id in read]
+    inputs = (*graph.inputs[:count], *(graph.inputs[count + n] for n in kept))
+    return replace(graph, inputs=inputs), kept
 
 
 @contextmanager
-def _listening(recorder: Recorder) -> Iterator[None]:
+def listening(recorder: Recorder) -> Iterator[None]:
     state.recorder = recorder
     try:
         yield
@@ -115,67 +199,43 @@ def _listening(recorder: Recorder) -> Iterator[None]:
         state.recorder = None
 
 
-@contextmanager
-def _put_back(function: Callable[..., Any]) -> Iterator[tuple[list[Tensor], list[Any]]]:
-    """Take the gradients away from all tensors that the function can reach, and give them back afterwards; the same for
-    what optimizers remember of their steps."""
-    tensors, optimizers = reachable(function)
-    kept = [(t, t.grad, t._used_grad) for t in tensors]
-    taken = [(o, o._step_taken) for o in optimizers]
-    for t in tensors:
-        t.grad = t._used_grad = None
-    for o in optimizers:
-        o._step_taken = False
-    try:
-        yield tensors, optimizers
-    finally:
-        for t, grad, used in kept:
-            t.grad, t._used_grad = grad, used
-        for o, step_taken in taken:
-            o._step_taken = step_taken
-
-
-class _Watch(Recorder):
-    """Remembers what is changed in place, as it was before."""
-
-    def __init__(self) -> None:
-        self.arrays: dict[int, tuple[Tensor, Array]] = {}
-        self.made: dict[int, Tensor] = {}
-
-    def assignment(self, target: Tensor, value: Tensor) -> None:
-        self.arrays.setdefault(id(target), (target, target.data))
-
-    def change(self, target: Tensor, new: Tensor) -> None:
-        self.arrays.setdefault(id(target), (target, target.data))
-
-    def postponed(self, action: Callable[[], Any]) -> bool:
-        return True
-
-    def put_back(self) -> None:
-        """Give every tensor the array that it had."""
-        for tensor, array in self.arrays.values():
-            tensor.__dict__["data"] = array
-
-
 class _StepRecording(Recording):
     """A recording of a step: options become Settings, what is changed is remembered."""
 
-    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...], before: Before) -> None:
         super().__init__(function, arguments, strict=True)
-        self.watch = _Watch()
+        self._state_before = before
+        self.used: list[Any] = []
         self.lifted_settings: dict[Any, tuple[Tensor, Setting]] = {}
-        self.looks: list[tuple[Callable[[], Any], Any]] = []
+        self.looks: list[tuple[partial[Any], Any]] = []
         self.before: list[Callable[[], Any]] = []
         self.after: list[Callable[[], Any]] = []
         self._settings_read = False
 
+    def uses(self, part: Any) -> None:
+        self.used.append(part)
+
     def assignment(self, target: Tensor, value: Tensor) -> None:
-        self.watch.assignment(target, value)
+        self._state_before.keep(target)
         super().assignment(target, value)
 
     def change(self, target: Tensor, new: Tensor) -> None:
-        self.watch.change(target, new)
+        self._state_before.keep(target)
         super().change(target, new)
+
+    def looks_at_constants(self) -> list[tuple[partial[Any], Any]]:
+        """What Python found in tensors that are not expected to change, if it looked at any value."""
+        if not self._looked_at:
+            return []
+        constant = [c.tensor for c in self.captured if not c.constant and c.value.id not in self._varying]
+        return [(partial(_bytes, t), _bytes(t)) for t in constant]
+
+    def check_changes(self, changed: list[Tensor]) -> None:
+        """Raise if a tensor has changed by something that is no operation."""
+        for tensor in changed:
+            if id(tensor) not in self._updates:
+                spec = Spec(tensor.data.shape, tensor.data.dtype)
+                raise RecordingError("graph.replaced", value=tensor.name or "Tensor", spec=spec)
 
     def setting(self, owner: Any, read: Callable[[], Any]) -> Any:
         self._settings_read = True
@@ -185,12 +245,13 @@ class _StepRecording(Recording):
                 Setting((owner, n), lambda n=n: read()[n], self._decided)  # type: ignore[misc]
                 for n in range(len(value))
             )
+        option = Setting((owner,), read, self._decided)
         if type(value) is float:
-            return Setting((owner,), read, self._decided)
-        self._decided(read)
+            return option
+        self._decided(partial(computed, _itself, option))
         return value
 
-    def _decided(self, find: Callable[[], Any]) -> None:
+    def _decided(self, find: partial[Any]) -> None:
         self.looks.append((find, find()))
 
     def lifted(self, setting: Setting, dtype: DType) -> Tensor:
@@ -207,6 +268,16 @@ class _StepRecording(Recording):
         return True
 
 
+def itself(value: Any) -> Any:
+    """The look at an option that is no number with a fraction: what it is."""
+    return value
+
+
+def _itself(value: Any) -> Any:
+    """The look at an option that is no number with a fraction: what it is."""
+    return value
+
+
 def _options_in(key: Any) -> Iterator[str]:
     """The names of the options that a Setting comes from; an option itself is ((group, name), ...)."""
     if isinstance(key, tuple) and key and isinstance(key[0], tuple):
@@ -214,3 +285,7 @@ def _options_in(key: Any) -> Iterator[str]:
     elif isinstance(key, tuple):
         for part in key[1:]:
             yield from _options_in(part)
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.data.tobytes()

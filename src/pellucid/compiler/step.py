@@ -4,27 +4,35 @@ machine code or by a plan of NumPy calls, with what it ran before as a graph. Us
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, update_wrapper
 from typing import Any, Protocol
 
 import numpy as np
 
 from pellucid._typing import Array
+from pellucid.compiler.arguments import Arguments, with_tensors
 from pellucid.compiler.binding import Binding
+from pellucid.compiler.guards import Place
 from pellucid.compiler.memory import Memory
 from pellucid.compiler.record import Recorded, recorded
 from pellucid.compiler.tiers import native_wanted, tier_wanted
 from pellucid.core.check import shown
-from pellucid.core.context import default_dtype, no_grad, quiet, state
-from pellucid.core.tensor import Tensor, to_array, wrap
-from pellucid.errors import ArgumentTypeError, RecordingError, warn
+from pellucid.core.context import default_dtype, state
+from pellucid.core.op import REGISTRY
+from pellucid.core.tensor import Tensor, wrap
+from pellucid.errors import ArgumentTypeError, GradientError, RecordingError, warn
 from pellucid.graph.ir import Expectation, Graph, Value, mapped
-from pellucid.graph.names import function_name, modules_of, reachable, surroundings
+from pellucid.graph.names import function_name
 from pellucid.graph.run import run
 
 OFTEN = 20
 """Calls with another batch size after which it is worth machine code of its own."""
+
+MOST = 64
+"""Recordings of one function: where every call needs another, it is faster as it is."""
 
 
 class Plan(Protocol):
@@ -77,42 +85,47 @@ def compile(function: Callable[..., Any]) -> Compiled:
 
 
 class Compiled:
-    """A compiled function; see `compile`."""
+    """A compiled function; see `compile`.
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
+    Parameters
+        record : what records it
+    """
+
+    def __init__(self, function: Callable[..., Any], record: Callable[..., Recorded] = recorded) -> None:
+        self._function, self._recorder = function, record
         self._runs: dict[Any, list[Run]] = {}
+        self._recordings = 0
         self._first_rows: Any = None
         self._latest: Run | None = None
-        self._around: Callable[[], tuple[Any, ...]] = surroundings(function)
-        self._around_latest: tuple[Any, ...] | None = None
-        self._kept: list[Any] = []
-        self._modules: list[Any] = []
+        # A plan works in memory of its own, so one call at a time; calls in calls are the same thread's.
+        self._one_at_a_time = threading.RLock()
         if hasattr(function, "__name__"):
             update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.recorder is not None:
             return self._function(*args, **kwargs)
-        arrays, run = self.run_for(args, kwargs)
-        if run.recorded is None:
-            return self._function(*args, **kwargs)
-        run.calls += 1
-        if run.rare and run.calls == OFTEN:
-            run.promote()
-        return run(arrays)
+        with self._one_at_a_time:
+            tensors, run = self.run_for(args, kwargs)
+            if run.recorded is not None:
+                run.calls += 1
+                if run.rare and run.calls == OFTEN:
+                    run.promote()
+                return run(tensors)
+        return self._function(*args, **kwargs)
 
-    def run_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Array], Run]:
-        """The arrays among the arguments, and the recording that holds for such arguments, made if there is none."""
-        arrays, key = self._key(args, kwargs)
+    def run_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Tensor], Run]:
+        """The Tensors among the arguments, and the recording that holds for such arguments, made if there is none."""
+        arguments = Arguments(args, kwargs)
+        key = (arguments.key, state.grad, default_dtype())
         for known in self._runs.get(key, ()):
-            if known.recorded is None or known.recorded.still_holds():
+            if known.recorded is None or known.recorded.guards.hold(arguments.tensors):
                 break
         else:
-            known = self._record(arrays, args, kwargs)
+            known = self._record(arguments.tensors, args, kwargs)
             self._runs.setdefault(key, []).append(known)
         self._latest = known
-        return arrays, known
+        return arguments.tensors, known
 
     @property
     def tier(self) -> str:
@@ -145,32 +158,26 @@ class Compiled:
             raise RecordingError("compiler.no-plan", name=function_name(self._function), tier=self.tier)
         return self._latest
 
-    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Array], Any]:
-        """The arrays among the arguments, and everything else that a recording depends on."""
-        arrays: list[Array] = []
-        parts: list[Any] = []
-        for x in args:
-            parts.append(_described(x, arrays))
-        for name, x in kwargs.items():
-            parts.append((name, _described(x, arrays)))
-        around = self._around()
-        if around != self._around_latest:
-            # A name stands for something else. The objects are kept, so that no other can have their identity.
-            self._around_latest, self._modules = around, modules_of(self._function)
-            self._kept.append(reachable(self._function))
-        for module in self._modules:
-            parts.append(module.behaviour())
-        return arrays, (tuple(parts), around, state.grad, default_dtype())
-
-    def _record(self, arrays: list[Array], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
+    def _record(self, tensors: list[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
         if tier_wanted() == "off":
             return Run(None)
-        try:
-            found = recorded(_of_arrays(self._function, args, kwargs), tuple(map(wrap, arrays)))
-        except RecordingError as problem:
-            warn("compiler.eager", name=function_name(self._function), problem=problem.what, place=problem.at)
+        name = function_name(self._function)
+        self._recordings += 1
+        if self._recordings > MOST:
+            warn("compiler.recordings", name=name, count=MOST)
             return Run(None)
-        rows = [a.shape[:1] for a in arrays]
+        try:
+            found = self._recorder(with_tensors(self._function, args, kwargs), tensors)
+        except RecordingError as problem:
+            warn("compiler.eager", name=name, problem=problem.what, place=problem.at)
+            return Run(None)
+        except (AttributeError, TypeError) as problem:
+            # NumPy's arrays can do what Tensors cannot.
+            if any(x._is_raw for x in tensors):
+                warn("compiler.eager", name=name, problem=str(problem).partition("\n")[0], place=type(problem).__name__)
+                return Run(None)
+            raise
+        rows = [x.data.shape[:1] for x in tensors]
         if self._first_rows is None:
             self._first_rows = rows
         return Run(found, rare=rows != self._first_rows)
@@ -200,27 +207,49 @@ class Run:
     def promote(self) -> None:
         """What was rare has become usual."""
         self.rare = False
-        del self.plan
+        self.__dict__.pop("plan", None)
 
-    def __call__(self, arrays: list[Array]) -> Any:
+    def __call__(self, tensors: list[Tensor]) -> Any:
         found = self.recorded
         assert found is not None
+        arrays = [x.data for x in tensors]
         for look in self.looks:
             look(arrays)
         for action in found.before:
             action()
         refresh(found)
+        for place in found.given:
+            arrays.append(_at(place, tensors).grad.data)  # type: ignore[union-attr]
         results = self.plan.run(arrays)
-        found.ran()
+        found.ran(tensors)
         for action in found.after:
             action()
+        outputs = [wrap(a) for a in results]
+        for tensor, tracked in zip(outputs, found.tracked, strict=False):
+            if tracked:
+                tensor.requires_grad, tensor._source = True, _NO_HISTORY
         if self._single:
-            return wrap(results[0])
-        tensors = iter([wrap(a) for a in results])
-        outputs, gradients = mapped(found.graph.outputs, lambda x: next(tensors) if isinstance(x, Value) else x)
-        for tensor, g in zip(found.gradients, gradients, strict=True):
-            _leave_gradient(tensor, g)
-        return outputs
+            return outputs[0]
+        given = iter(outputs)
+        result, gradients = mapped(found.graph.outputs, lambda x: next(given) if isinstance(x, Value) else x)
+        for place, g in zip(found.gradients, gradients, strict=True):
+            tensor = _at(place, tensors)
+            tensor.grad, tensor._used_grad = g, None
+        return result
+
+
+def _at(place: Place, tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[place] if isinstance(place, int) else place
+
+
+def _refuse(*_: Any) -> Any:
+    raise GradientError("compiler.no-history")
+
+
+# What a result says of how it came to be where the function's own result had a history: whoever differentiates it is
+# told, instead of getting no gradient.
+_asked = wrap(np.zeros(())).requires_grad_()
+_NO_HISTORY: Any = (replace(REGISTRY["positive"], name="compiled", vjp=_refuse), [_asked], {})
 
 
 class Look:
@@ -240,8 +269,6 @@ class Look:
 
 def leading_to(graph: Graph, value: Value) -> Graph:
     """The part of a graph that computes one value."""
-    from dataclasses import replace
-
     from pellucid.compiler.passes.dead import dead
 
     return dead(replace(graph, outputs=value, updates=()))
@@ -266,55 +293,3 @@ def refresh(found: Recorded) -> None:
     """Write the values that the settings have now."""
     for tensor, setting in found.settings:
         tensor.data[...] = setting.read()
-
-
-def _leave_gradient(tensor: Tensor, g: Tensor) -> None:
-    """As backward does: add to what is there, start afresh after a step."""
-    if tensor.grad is None or tensor.grad is tensor._used_grad:
-        tensor.grad, tensor._used_grad = g, None
-    else:
-        with no_grad(), quiet():
-            tensor.grad = tensor.grad + g
-
-
-def _described(x: Any, arrays: list[Array]) -> Any:
-    """An argument as part of a key: arrays and Tensors by shape and dtype, and collected; anything else by value."""
-    if isinstance(x, Tensor):
-        arrays.append(x.data)
-        return (x.data.shape, x.data.dtype, x.requires_grad)
-    if isinstance(x, np.ndarray):
-        array = to_array(x)
-        arrays.append(array)
-        return (array.shape, array.dtype)
-    if isinstance(x, list) and x and not isinstance(x[0], Tensor):
-        return _described(to_array(x), arrays)
-    if isinstance(x, list | tuple):
-        return (type(x), *(_described(item, arrays) for item in x))
-    if isinstance(x, dict):
-        return (dict, *((name, _described(item, arrays)) for name, item in x.items()))
-    try:
-        hash(x)
-    except TypeError:
-        return id(x)
-    return (type(x), x)
-
-
-def _of_arrays(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., Any]:
-    """The function of its array arguments alone, in the order in which `_described` finds them."""
-    if not kwargs and all(isinstance(x, Tensor | np.ndarray) for x in args):
-        return function
-
-    def filled(x: Any, given: Any) -> Any:
-        if isinstance(x, Tensor | np.ndarray) or (isinstance(x, list) and x and not isinstance(x[0], Tensor)):
-            return next(given)
-        if isinstance(x, list | tuple):
-            return type(x)(filled(item, given) for item in x)
-        return {name: filled(item, given) for name, item in x.items()} if isinstance(x, dict) else x
-
-    def of_arrays(*tensors: Any) -> Any:
-        given = iter(tensors)
-        rest = [filled(x, given) for x in args]
-        return function(*rest, **{name: filled(x, given) for name, x in kwargs.items()})
-
-    of_arrays.__wrapped__ = function  # type: ignore[attr-defined]
-    return of_arrays

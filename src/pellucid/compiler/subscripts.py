@@ -62,9 +62,8 @@ def _sum(terms: list[tuple[Any, int]], start: int) -> Expr:
     for key, factor in sorted(terms, key=lambda term: term[1] < 0):
         part = as_expr(key, INT64) * abs(factor)
         if result is None:
-            result = part if factor > 0 else -part
-        else:
-            result = result + part if factor > 0 else result - part
+            result = number(0, INT64)
+        result = result + part if factor > 0 else result - part
     if result is None:
         return number(start, INT64)
     return result + start if start >= 0 else result - (-start)

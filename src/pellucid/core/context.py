@@ -57,6 +57,9 @@ class Recorder:
         recorder sees to it instead."""
         return False
 
+    def uses(self, part: Any) -> None:
+        """A module is called, or an optimizer makes a step: what they hold besides Tensors has a say in what runs."""
+
     def enter_scope(self, name: str) -> None:
         """A layer, a composite or a named part begins."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 
@@ -16,7 +17,8 @@ class Setting:
 
     key : how it came to be, the same for two Settings that always have the same value.
     read() : the value now.
-    decided(find) : told of every look at the value: find() gives what the look found, now or later.
+    decided(find) : told of every look at the value: find() gives what the look found, now or later; a partial of
+        `computed`.
     """
 
     __slots__ = ("decided", "key", "read")
@@ -25,7 +27,7 @@ class Setting:
     __hash__ = object.__hash__
 
     def __init__(
-        self, key: tuple[Any, ...], read: Callable[[], float], decided: Callable[[Callable[[], Any]], None]
+        self, key: tuple[Any, ...], read: Callable[[], float], decided: Callable[[partial[Any]], None]
     ) -> None:
         self.key = key
         self.read = read
@@ -35,11 +37,11 @@ class Setting:
         if not all(isinstance(x, Setting | int | float) for x in operands):
             return NotImplemented
         key = (function, *(x.key if isinstance(x, Setting) else x for x in operands))
-        return Setting(key, lambda: function(*map(_value, operands)), self.decided)
+        return Setting(key, partial(computed, function, *operands), self.decided)
 
     def _look(self, function: Callable[..., Any], *operands: Any) -> Any:
-        self.decided(lambda: function(*map(_value, operands)))
-        return function(*map(_value, operands))
+        self.decided(partial(computed, function, *operands))
+        return computed(function, *operands)
 
     def __add__(self, other: Any) -> Any:
         return self._with(operator.add, self, other)
@@ -105,5 +107,6 @@ class Setting:
         return f"Setting({self.read()!r})"
 
 
-def _value(x: Any) -> Any:
-    return x.read() if isinstance(x, Setting) else x
+def computed(function: Callable[..., Any], *operands: Any) -> Any:
+    """What a function gives for the values that Settings have now."""
+    return function(*[x.read() if isinstance(x, Setting) else x for x in operands])

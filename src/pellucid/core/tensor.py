@@ -62,6 +62,8 @@ class Tensor(Operators):
     _scope: str | None = None
     # What it is the sigmoid of, where no history says so: a loss of probabilities is exact only from their logits.
     _logits: Tensor | None = None
+    # Whether it stands for an array or a list that was given as such: a network casts these to its own dtype.
+    _is_raw: bool = False
     # The gradient that an optimizer's step has used, if it is still `.grad`: the next backward starts afresh.
     _used_grad: Tensor | None = None
 

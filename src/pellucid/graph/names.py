@@ -53,59 +53,11 @@ def named_tensors(function: Callable[..., Any]) -> Iterator[NamedTensor]:
 def reachable(function: Callable[..., Any]) -> tuple[list[Tensor], list[Any]]:
     """The tensors that a function can reach, those that its optimizers train among them, and its optimizers."""
     tensors = {id(t): t for _, t, _ in named_tensors(function)}
-    optimizers = [item for _, item in _reachable(function) if _is_optimizer(item)]
+    optimizers = [item for _, item in _reachable(function) if is_optimizer(item)]
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             tensors.update((id(t), t) for t in group["params"])
     return list(tensors.values()), optimizers
-
-
-def surroundings(function: Callable[..., Any]) -> Callable[[], tuple[Any, ...]]:
-    """What the names of a function and of the functions that it refers to stand for now: a function that gives plain
-    values as they are and the identity of everything else."""
-    cells: list[Any] = []
-    names: list[tuple[dict[str, Any], str]] = []
-    for inner in _functions_in(function, frozenset()):
-        code = getattr(inner, "__code__", None)
-        if code is not None:
-            cells += [cell for cell in inner.__closure__ or () if _is_filled(cell)]
-            names += [(inner.__globals__, name) for name in code.co_names if name in inner.__globals__]
-
-    owner = getattr(function, "__self__", None)
-    if owner is not None and not _is_module(owner):
-        attributes = getattr(owner, "__dict__", {})
-        names += [(attributes, name) for name in attributes]
-
-    def now() -> tuple[Any, ...]:
-        found = [cell.cell_contents for cell in cells] + [known.get(name) for known, name in names]
-        return tuple([x if type(x) in _PLAIN else id(x) for x in found])
-
-    return now
-
-
-_PLAIN = frozenset((int, float, bool, str, type(None)))
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018 - an empty one raises
-    except ValueError:
-        return False
-    return True
-
-
-def _functions_in(function: Any, seen: frozenset[int]) -> Iterator[Any]:
-    while isinstance(function, functools.partial):
-        function = function.func
-    function = getattr(function, "__func__", function)
-    yield function
-    for inner in _beside(function, seen):
-        yield from _functions_in(inner, seen | {id(inner)})
-
-
-def modules_of(function: Callable[..., Any]) -> list[Any]:
-    """The outermost modules that a function can reach."""
-    return list({id(item): item for _, item in _reachable(function) if _is_module(item)}.values())
 
 
 def _reachable(function: Any, seen: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
@@ -131,12 +83,12 @@ def _referred(function: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"argument.{n}", a) for n, a in enumerate(function.args))
         yield from function.keywords.items()
         function = function.func
-    if _is_module(function):
+    if is_module(function):
         yield "", function
         return
     owner = getattr(function, "__self__", None)
     if owner is not None:
-        yield ("", owner) if _is_module(owner) else ("self", getattr(owner, "__dict__", {}))
+        yield ("", owner) if is_module(owner) else ("self", getattr(owner, "__dict__", {}))
     function = getattr(function, "__func__", function)
     code = getattr(function, "__code__", None)
     if code is None:
@@ -154,11 +106,11 @@ def _referred(function: Any) -> Iterator[tuple[str, Any]]:
 def _parts(path: str, item: Any, depth: int = 0) -> Iterator[NamedTensor]:
     if isinstance(item, Tensor):
         yield item.name or path, item, False
-    elif _is_module(item):
+    elif is_module(item):
         for named in (item.named_parameters(), item.named_buffers()):
             for name, tensor in named:
                 yield _joined(path, name), tensor, True
-    elif _is_optimizer(item):
+    elif is_optimizer(item):
         yield from _optimizer_parts(path, item)
     elif depth < 2 and isinstance(item, Mapping):
         for key, part in list(item.items()):
@@ -177,13 +129,15 @@ def _optimizer_parts(path: str, optimizer: Any) -> Iterator[NamedTensor]:
                     yield _joined(path, f"{n}.{key}"), tensor, True
 
 
-def _is_module(item: Any) -> bool:
+def is_module(item: Any) -> bool:
+    """Whether it is a network or a layer."""
     return not isinstance(item, type) and all(
         callable(getattr(type(item), name, None)) for name in ("named_parameters", "named_buffers")
     )
 
 
-def _is_optimizer(item: Any) -> bool:
+def is_optimizer(item: Any) -> bool:
+    """Whether it is an optimizer."""
     values = getattr(item, "__dict__", {})
     return isinstance(values.get("state"), Mapping) and isinstance(values.get("param_groups"), list)
 

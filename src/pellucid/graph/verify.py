@@ -5,6 +5,8 @@ binding, loading and every pass call it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pellucid.core.op import REGISTRY
@@ -32,7 +34,7 @@ def verify(graph: Graph) -> None:
     defined: dict[int, Value] = {}
     names: set[str] = set()
     for value in (*graph.inputs, *(c.value for c in graph.captured)):
-        _define(value, defined, f"{value}: {value.spec}")
+        _define(value, defined, lambda value=value: f"{value}: {value.spec}")  # type: ignore[misc]
         if value.name in names and value.name:
             raise GraphError("graph.name-twice", name=value.name)
         names.add(value.name)
@@ -43,56 +45,56 @@ def verify(graph: Graph) -> None:
     with float_dtype(graph.float_dtype):
         for instruction in graph.instructions:
             _check_instruction(instruction, defined)
-            _define(instruction.output, defined, instruction_text(instruction))
+            _define(instruction.output, defined, partial(instruction_text, instruction))
     for leaf in leaves(graph.outputs):
         if isinstance(leaf, Value):
-            _check_defined(leaf, defined, f"return {leaf}")
+            _check_defined(leaf, defined, lambda leaf=leaf: f"return {leaf}")  # type: ignore[misc]
     known = {v.id for v in graph.inputs} | {c.value.id for c in graph.captured}
     for target, value in graph.updates:
-        line = f"{target} <- {value}"
+        line = partial("{} <- {}".format, target, value)
         _check_defined(target, defined, line)
         _check_defined(value, defined, line)
         if target.id not in known:
-            raise GraphError("graph.update-target", line=line)
+            raise GraphError("graph.update-target", line=line())
         if target.spec != value.spec:
-            raise GraphError("graph.update-spec", line=line, given=value.spec, expected=target.spec)
+            raise GraphError("graph.update-spec", line=line(), given=value.spec, expected=target.spec)
 
 
-def _define(value: Value, defined: dict[int, Value], line: str) -> None:
+def _define(value: Value, defined: dict[int, Value], line: Callable[[], str]) -> None:
     if value.id in defined:
-        raise GraphError("graph.defined-twice", id=value.id, line=line)
+        raise GraphError("graph.defined-twice", id=value.id, line=line())
     defined[value.id] = value
 
 
-def _check_defined(value: Value, defined: dict[int, Value], line: str) -> None:
+def _check_defined(value: Value, defined: dict[int, Value], line: Callable[[], str]) -> None:
     if defined.get(value.id) is not value:
-        raise GraphError("graph.undefined", value=str(value), line=line)
+        raise GraphError("graph.undefined", value=str(value), line=line())
 
 
 def _check_instruction(instruction: Instruction, defined: dict[int, Value]) -> None:
-    line = instruction_text(instruction)
+    line = partial(instruction_text, instruction)  # written only where it is needed: most graphs are right
     op = instruction.op
     if REGISTRY.get(op.name) is not op:
-        raise GraphError("graph.unknown-op", op=op.name, line=line)
+        raise GraphError("graph.unknown-op", op=op.name, line=line())
     for x in instruction.inputs:
         if isinstance(x, Value):
             _check_defined(x, defined, line)
         elif type(x) not in (bool, int, float):
-            raise GraphError("graph.input-type", type=type(x).__name__, line=line)
+            raise GraphError("graph.input-type", type=type(x).__name__, line=line())
     if any(not 0 <= position < len(instruction.inputs) for position in instruction.stopped):
-        raise GraphError("graph.stopped", positions=instruction.stopped, line=line)
+        raise GraphError("graph.stopped", positions=instruction.stopped, line=line())
     if not set(instruction.attrs) <= set(op.attrs):
-        raise GraphError("graph.attributes", given=_words(instruction.attrs), expected=_words(op.attrs), line=line)
+        raise GraphError("graph.attributes", given=_words(instruction.attrs), expected=_words(op.attrs), line=line())
     specs = [x.spec if isinstance(x, Value) else spec_of(x) for x in instruction.inputs]
     try:
         expected = op.spec(*specs, **instruction.attrs)
     except PellucidError as problem:
-        raise GraphError("graph.rule", line=line, problem=f"{problem.what}; {problem.given}") from problem
+        raise GraphError("graph.rule", line=line(), problem=f"{problem.what}; {problem.given}") from problem
     except Exception as problem:  # a rule may meet attributes of any type
-        raise GraphError("graph.rule", line=line, problem=f"{type(problem).__name__}: {problem}") from problem
+        raise GraphError("graph.rule", line=line(), problem=f"{type(problem).__name__}: {problem}") from problem
     given = instruction.output.spec
     if (given.shape, given.dtype) != (expected.shape, expected.dtype):
-        raise GraphError("graph.spec", line=line, given=given, expected=expected)
+        raise GraphError("graph.spec", line=line(), given=given, expected=expected)
 
 
 def _words(names: Any) -> str:

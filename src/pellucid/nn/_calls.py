@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pellucid._typing import DType
-from pellucid.core.tensor import Tensor, to_array, wrap
+from pellucid._typing import Array, DType
+from pellucid.core.tensor import Tensor, as_tensor, to_array, wrap
 
 if TYPE_CHECKING:
     from pellucid.nn.module import Module
@@ -35,16 +35,24 @@ def as_inputs(args: tuple[Any, ...], dtype: DType | None, keep_integers: bool) -
     """
     converted = list(args)
     for n, x in enumerate(args):
-        if isinstance(x, Tensor) or not _is_data(x, lists=n == 0):
+        if isinstance(x, Tensor):
+            if x._is_raw and _other_dtype(n, x.data, dtype, keep_integers):
+                converted[n] = as_tensor(x, dtype)
+            continue
+        if not _is_data(x, lists=n == 0):
             continue
         array = to_array(x)
-        if dtype is not None and array.dtype != dtype:
-            kind = array.dtype.kind
-            if kind == "f" or (n == 0 and not (keep_integers and kind in "iu")):
-                # Python's own numbers are read anew: as default floats they have lost digits that float64 has.
-                array = to_array(x, dtype)
+        if _other_dtype(n, array, dtype, keep_integers):
+            # Python's own numbers are read anew: as default floats they have lost digits that float64 has.
+            array = to_array(x, dtype)
         converted[n] = wrap(array)
     return tuple(converted)
+
+
+def _other_dtype(n: int, array: Array, dtype: DType | None, keep_integers: bool) -> bool:
+    """Whether argument number n has to be cast."""
+    kind = array.dtype.kind
+    return dtype is not None and array.dtype != dtype and (kind == "f" or (n == 0 and not (keep_integers and kind in "iu")))
 
 
 def _is_data(x: Any, lists: bool) -> bool:

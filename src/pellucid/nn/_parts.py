@@ -66,9 +66,6 @@ def note_behaviour() -> None:
     _behaviour_changes += 1
 
 
-PLAIN = (bool, int, float, str, type(None))
-
-
 _OF_THIS_OBJECT = ("_named_at", "_chain", "_entry", "_behaviour")
 
 

@@ -15,11 +15,12 @@ from pellucid._typing import DType, Shape
 from pellucid.core.check import Flag, check
 from pellucid.core.context import quiet, state
 from pellucid.core.other_names import DEVICES
+from pellucid.core.same import Same, is_plain
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import ArgumentError, DTypeError, ModelError, PellucidError
 from pellucid.nn import _parts
 from pellucid.nn._calls import RemovableHandle, as_inputs, calls
-from pellucid.nn._parts import PLAIN, Parameter, Parts, joined, note_behaviour
+from pellucid.nn._parts import Parameter, Parts, joined, note_behaviour
 from pellucid.nn._state_dict import LoadResult, load
 
 __all__ = ["Module", "Parameter"]
@@ -27,7 +28,7 @@ __all__ = ["Module", "Parameter"]
 _numbers = count()
 
 # Attributes that follow from others.
-_WORKED_OUT = frozenset(("_named_at", "_path", "_hooked"))
+_WORKED_OUT = frozenset(("_named_at", "_path", "_hooked", "_chain", "_entry", "_behaviour"))
 
 
 class Module(Parts):
@@ -84,7 +85,7 @@ class Module(Parts):
     def _call_from_outside(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._ensure_names()
         for x in args:
-            if not isinstance(x, Tensor):
+            if not isinstance(x, Tensor) or x._is_raw:
                 args = as_inputs(args, *self._what_it_takes())
                 break
         calls.root = self
@@ -100,6 +101,7 @@ class Module(Parts):
     def _call_observed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         recorder = state.recorder
         if recorder is not None:
+            recorder.uses(self)
             outermost = calls.root is self
             recorder.enter_scope(
                 type(self).__name__ if outermost else self._path.rpartition(".")[2] or type(self).__name__
@@ -173,6 +175,7 @@ class Module(Parts):
 
     def _count_hooks(self) -> None:
         vars(self)["_hooked"] = bool(self._hooks or self._pre_hooks)
+        note_behaviour()
 
     # State
 
@@ -220,17 +223,17 @@ class Module(Parts):
         return self
 
     def behaviour(self) -> tuple[Any, ...]:
-        """Everything besides tensors that its `forward` may depend on: modes, options, hooks, which parameters are
-        trained. A compiled function is recorded anew where it differs."""
+        """Everything besides the tensors' values that its `forward` may depend on: parts, modes, options, functions,
+        hooks, which parameters are trained. A compiled function is recorded anew where it differs."""
         changes = (_parts._behaviour_changes, _parts.structure)
         if self._behaviour is None or self._behaviour[0] != changes:
             modules = list(self.modules())
             options = tuple(
-                (name, value)
+                (name, value if is_plain(value) else Same(value))
                 for m in modules
                 for name, value in vars(m).items()
                 if name not in _WORKED_OUT
-                if type(value) in PLAIN or (type(value) is tuple and all(type(v) in PLAIN for v in value))
+                if name in m._kinds or callable(value) or is_plain(value)
             )
             hooks = tuple(key for m in modules for key in (*m._hooks, *m._pre_hooks))
             vars(self)["_behaviour"] = (changes, (options, hooks), list(self.parameters()))

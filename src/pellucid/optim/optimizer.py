@@ -128,6 +128,7 @@ class Optimizer:
                 if state.recorder is None:
                     self._step_groups()
                 else:
+                    state.recorder.uses(self)
                     with scope(self._name):
                         self._step_groups()
         finally:

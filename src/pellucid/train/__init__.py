@@ -18,6 +18,7 @@ from pellucid.train.evaluate import evaluate, predict
 from pellucid.train.files import load, load_weights, save
 from pellucid.train.fit import fit
 from pellucid.train.history import History
+from pellucid.train.many import fit_many
 from pellucid.train.metrics import METRICS, Metric
 from pellucid.train.regression import mae, mse, r2, rmse
 from pellucid.train.run import Run
@@ -44,6 +45,7 @@ __all__ = [
     "examine",
     "f1",
     "fit",
+    "fit_many",
     "label_dependence",
     "load",
     "load_weights",

@@ -22,10 +22,12 @@ from pellucid.core.tensor import Tensor, wrap
 from pellucid.data import Dataset
 from pellucid.errors import DataError, ModelError, PellucidError, PellucidWarning, warn
 from pellucid.ops.origin import composite_behind
+from pellucid.train.alike import structure
 from pellucid.train.choose import make_loss
 from pellucid.train.dependence import Dependence, label_dependence
 from pellucid.train.ends import all_zero, are_probabilities, last_activation, never_learns
 from pellucid.train.evaluate import check_one_axis, evaluating, modes_kept, output_of, prepared, takes_whole_numbers
+from pellucid.train.together import once
 
 if TYPE_CHECKING:
     from pellucid.nn import Module
@@ -107,7 +109,7 @@ def examine(
     dataset = prepared(model, data)
     found = list(_findings(model, dataset, make_loss(loss), optimizer, shuffled))
     if dependence and not any(f.severity == "error" for f in found) and not takes_whole_numbers(model):
-        found += dependence_findings(label_dependence(dataset, seed=seed))
+        found += once(dataset, ("dependence", seed), lambda: dependence_findings(label_dependence(dataset, seed=seed)))
     return sorted(found, key=lambda f: ("error", "warning", "note").index(f.severity))
 
 
@@ -150,9 +152,15 @@ def _findings(model: Module, data: Dataset, loss: Any, optimizer: Any, shuffled:
     if optimizer is not None:
         yield from optimizer_findings(model, loss, optimizer)
     yield from _one_batch(model, data, loss)
-    yield from target_findings(data.y, loss, shuffled)
+    yield from once(data, ("findings", shuffled), lambda: _data_findings(data, shuffled))
+
+
+def _data_findings(data: Dataset, shuffled: bool) -> list[Finding]:
+    """What the data alone say, whatever the network."""
+    found = list(target_findings(data.y, shuffled))  # type: ignore[arg-type]
     if data.x.dtype.kind == "f":
-        yield from input_findings(data.x, data.feature_names)
+        found += input_findings(data.x, data.feature_names)
+    return found
 
 
 def _one_batch(model: Module, data: Dataset, loss: Any) -> Iterator[Finding]:
@@ -183,7 +191,7 @@ def _ask_again(model: Module, data: Dataset, loss: Any, y_pred: Tensor) -> None:
     that they come from; the loss itself then refuses it, or does not."""
     if composite_behind(y_pred) in _ACTIVATIONS:
         return
-    name = last_activation(model, data.x[:_ROWS])
+    name = once(data, ("activation", structure(model)), lambda: last_activation(model, data.x[:_ROWS]))
     if name is not None:
         known = wrap(y_pred.data)
         known._scope = name
@@ -255,7 +263,7 @@ def optimizer_findings(model: Module, loss: Any, optimizer: Any) -> Iterator[Fin
         yield Finding("warning", "train.not-optimized", {**facts, "names": _listed(missing), "count": len(missing)})
 
 
-def target_findings(y: Array, loss: Any, shuffled: bool) -> Iterator[Finding]:
+def target_findings(y: Array, shuffled: bool) -> Iterator[Finding]:
     """Targets that are all the same, or sorted."""
     flat = y.reshape(len(y), -1)
     if len(flat) > 1 and bool((flat == flat[0]).all()):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from pellucid.core.check import shown
 from pellucid.core.rng import default_generator
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import ModelError
+from pellucid.train.alike import step_likeness
 from pellucid.train.evaluate import output_of
 from pellucid.train.loop import Seen, Step, clip, count_step, gradients, loss_of
 from pellucid.train.nonfinite import Before
@@ -69,13 +71,17 @@ class CompiledEpochs:
         if step.weights is not None:
             arrays.append(np.ascontiguousarray(step.weights))
         # Only a run that is worth compiling imports the compiler.
-        from pellucid.compiler import compile
+        from pellucid.compiler import Compiled
         from pellucid.compiler.epochs import Epochs
 
         self._arrays = arrays
-        self._compiled = compile(_step_function(run, step, collects))
-        one = member()
-        self.epochs = Epochs(self._compiled, arrays, run.loader.batch_size, one.shared.programs if one else None)
+        function, one = _step_function(run, step, collects), member()
+        if one is None:
+            self.epochs = Epochs(Compiled(function), arrays, run.loader.batch_size)
+        else:
+            programs = one.shared.programs
+            compiled = Compiled(function, partial(programs.recorded, step_likeness(run, step, collects)))
+            self.epochs = Epochs(compiled, arrays, run.loader.batch_size, programs)
         self.rows = 0
         self._chunk = 1
 

@@ -20,12 +20,13 @@ from pellucid.train.callbacks import Callback, EarlyStopping
 from pellucid.train.checkpoints import Checkpoint
 from pellucid.train.checks import check_training
 from pellucid.train.choose import make_loss, make_optimizer, make_schedule, rates_kept
-from pellucid.train.evaluate import model_dtype, prepared
+from pellucid.train.evaluate import model_dtype, prepared, takes_whole_numbers
 from pellucid.train.history import History
 from pellucid.train.loop import Step, takes_weights, train
 from pellucid.train.metrics import as_metrics
 from pellucid.train.progress import progress
 from pellucid.train.run import Best, Run, direction_of
+from pellucid.train.together import member, once
 from pellucid.train.weights import row_weights
 
 if TYPE_CHECKING:
@@ -175,11 +176,12 @@ def fit(
         if checks is not False and not resumed:
             check_training(run, dependence=checks == "all", shuffled=loader.shuffle)
         optimizer.zero_grad()
+        one = member()
         train(
             run,
             step,
             hooks,
-            progress(verbose),
+            progress(verbose) if one is None else one.progress,
             restore_best=restore_best or stopping is not None,
             save=None if saved is None else saved.save,
         )
@@ -191,7 +193,8 @@ def _data(
 ) -> tuple[Loader, Dataset | None, int, Array | None]:
     """The loader, the held-out set, how many rows were given, and which of them the loader has, where some are held
     out."""
-    dataset = prepared(model, data)
+    form = (model_dtype(model), takes_whole_numbers(model))
+    dataset = once(data, ("dataset", form), lambda: prepared(model, data))
     if dataset.y is None:
         raise DataError("train.no-targets", rows=len(dataset))
     if isinstance(data, Loader):
@@ -200,10 +203,10 @@ def _data(
     if isinstance(validation, bool | str):
         raise ArgumentTypeError("train.validation-type", value=shown(validation), type=type(validation).__name__)
     if isinstance(validation, float | int | np.floating | np.integer):
-        kept, out = _rows_apart(dataset.y, validation, shuffle, seed)
-        dataset, held_out = dataset[kept], dataset[out]
+        parts = ("parts", validation, shuffle, seed)
+        kept, dataset, held_out = once(dataset, parts, lambda: _apart(dataset, validation, shuffle, seed))
     elif validation is not None:
-        held_out = prepared(model, validation)
+        held_out = once(validation, ("dataset", form), lambda: prepared(model, validation))
         if held_out.y is None:
             raise DataError("train.no-targets", rows=len(held_out))
         if held_out.x.shape[1:] != dataset.x.shape[1:]:
@@ -211,6 +214,12 @@ def _data(
     if isinstance(data, Loader) and dataset is data.data:
         return data, held_out, rows, kept
     return Loader(dataset, batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last), held_out, rows, kept
+
+
+def _apart(dataset: Dataset, validation: Any, shuffle: bool, seed: int) -> tuple[Array, Dataset, Dataset]:
+    """The numbers of the rows to train on, and both parts."""
+    kept, out = _rows_apart(dataset.y, validation, shuffle, seed)  # type: ignore[arg-type]
+    return kept, dataset[kept], dataset[out]
 
 
 def _rows_apart(y: Array, validation: Any, shuffle: bool, seed: int) -> tuple[Array, Array]:

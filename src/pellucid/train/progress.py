@@ -41,12 +41,12 @@ def progress(verbose: int, stream: TextIO | None = None) -> Progress:
     stream = sys.stdout if stream is None else stream
     if not verbose or stream is None:
         return Silent()
-    if verbose == 1 and _is_terminal(stream):
+    if verbose == 1 and is_terminal(stream):
         return Live(stream)
     return Plain(stream, every_epoch=verbose >= 2)
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def is_terminal(stream: TextIO) -> bool:
     try:
         return stream.isatty() and os.environ.get("TERM") != "dumb"
     except (AttributeError, ValueError):
@@ -69,7 +69,7 @@ class Silent:
         """Nothing."""
 
 
-class _Lines:
+class Lines:
     """What the live and the plain line share: the clock, and the words of a line."""
 
     def __init__(self, stream: TextIO, clock: Any = time.perf_counter) -> None:
@@ -91,7 +91,7 @@ class _Lines:
         parts = [text("train.line-epoch", epoch=max(run.epoch + (run.batch > 0), 1), epochs=run.epochs)]
         if 0 < run.batch < run.num_batches:
             parts.append(f"{100 * run.batch // run.num_batches}%")
-        parts.append(text("train.line-speed", speed=_rounded(run.samples / elapsed)))
+        parts.append(text("train.line-speed", speed=rounded(run.samples / elapsed)))
         measured = {k: v for k, v in self.record.items() if k not in ("lr", "time_s")}
         if run.batch and run.loss_value == run.loss_value and "loss" not in measured:
             measured = {"loss": run.loss_value, **measured}
@@ -133,7 +133,7 @@ class _Lines:
             self.closed = True
 
 
-class Live(_Lines):
+class Live(Lines):
     """One line on a terminal, redrawn in place at most ten times a second, never wider than the terminal."""
 
     def begin(self, run: Run) -> None:
@@ -169,7 +169,7 @@ class Live(_Lines):
             return 80
 
 
-class Plain(_Lines):
+class Plain(Lines):
     """Plain lines for a pipe, a file or a notebook: after an epoch or within one, at most every ten seconds, and at the
     end."""
 
@@ -240,7 +240,7 @@ def fitted(words: str, columns: int) -> str:
     return "".join(taken) + "…"
 
 
-def _rounded(speed: float) -> str:
+def rounded(speed: float) -> str:
     """Three figures are all that a speed is good for."""
     if speed < 1000:
         return f"{speed:.3g}"

@@ -29,11 +29,8 @@ class Rewriting:
     """
 
     def __init__(self, graph: Graph) -> None:
-        changing = {target.id for target, _ in graph.updates}
         self.made_by: dict[int, Instruction] = {}
-        self.constants: dict[int, Array] = {
-            c.value.id: c.tensor.data for c in graph.captured if c.constant and c.value.id not in changing
-        }
+        self.constants: dict[int, Array] = {c.value.id: c.tensor.data for c in graph.captured if c.constant}
         self._graph = graph
         self._captured = list(graph.captured)
         self._instructions: list[Instruction] = []

@@ -1,0 +1,218 @@
+"""`fit_many`: several networks at once, each as `fit` alone trains it."""
+
+from __future__ import annotations
+
+import io
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import pellucid as pl
+from pellucid import nn, optim
+from pellucid.compiler import set_num_threads
+from pellucid.core.rng import default_generator
+from pellucid.errors import ArgumentError, ArgumentTypeError, NonFiniteError
+from pellucid.train import Callback, EarlyStopping, LambdaCallback, many
+from pellucid.train.compiled import CompiledEpochs
+
+RNG = np.random.default_rng(3)
+X = RNG.standard_normal((70, 6)).astype(np.float32)
+Y = RNG.integers(0, 3, 70)
+
+
+@pytest.fixture(autouse=True)
+def three_threads():
+    set_num_threads(3)
+    yield
+    set_num_threads(None)
+
+
+@pytest.fixture(params=["llvm", "numpy", "off"])
+def tier(request, monkeypatch):
+    if request.param == "llvm":
+        pytest.importorskip("llvmlite")
+    monkeypatch.setenv("PELLUCID_COMPILE", request.param)
+
+
+def networks(count=5, dropout=0.0, hidden=8):
+    pl.manual_seed(7)
+    return [
+        nn.Sequential(nn.Linear(6, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 3)) for _ in range(count)
+    ]
+
+
+def trained_alone(nets, own, **options):
+    """Each by `fit`, all from the same state of the default generator."""
+    start = default_generator.get_state()
+    histories = []
+    for net, options_of_its_own in zip(nets, own, strict=True):
+        default_generator.set_state(start)
+        histories.append(pl.fit(net, **{**options, **options_of_its_own}, verbose=0))
+    return histories
+
+
+def same(a, b):
+    return all(
+        np.array_equal(p.data, q.data)
+        for m, n in zip(a, b, strict=True)
+        for p, q in zip(m.parameters(), n.parameters(), strict=True)
+    )
+
+
+OPTIONS = {"loss": "cross_entropy", "optimizer": "adam", "epochs": 2, "batch_size": 16}
+
+
+def test_each_network_gets_the_bits_that_fit_alone_gives_it(tier):
+    many_nets, nets = networks(), networks()
+    own = [{"seed": n, "epochs": 1 + n % 2} for n in range(5)]
+    got = pl.fit_many(many_nets, (X, Y), **OPTIONS, each=own, verbose=0)
+    expected = trained_alone(nets, own, data=(X, Y), **OPTIONS)
+    assert same(many_nets, nets)
+    assert [h.loss for h in got] == [h.loss for h in expected]
+
+
+def test_options_and_structures_may_differ(tier):
+    def make():
+        return [*networks(2), *networks(2, hidden=5), *networks(2)]
+
+    def own(nets):
+        rates = [{"optimizer": lambda p, n=n: optim.SGD(p, lr=0.1 * (n + 1), momentum=0.5 * (n % 2))} for n in range(4)]
+        schedules = [{"schedule": "cosine", "clip_norm": 0.5}, {"loss": nn.CrossEntropyLoss(label_smoothing=0.1)}]
+        return [*rates, *schedules]
+
+    many_nets, nets = make(), make()
+    common = {**OPTIONS, "validation": 0.2, "metrics": ["accuracy"]}
+    got = pl.fit_many(many_nets, (X, Y), **common, each=own(many_nets), verbose=0)
+    expected = trained_alone(nets, own(nets), data=(X, Y), **common)
+    assert same(many_nets, nets)
+    assert [h["val_accuracy"] for h in got] == [h["val_accuracy"] for h in expected]
+
+
+def test_each_network_draws_from_where_the_generator_stood(tier):
+    many_nets, nets = networks(4, dropout=0.5), networks(4, dropout=0.5)
+    own = [{"epochs": n} for n in (1, 3, 2, 1)]
+    pl.manual_seed(11)
+    pl.fit_many(many_nets, (X, Y), **OPTIONS, each=own, verbose=0)
+    after = default_generator.get_state()
+    pl.manual_seed(11)
+    trained_alone(nets, own, data=(X, Y), **OPTIONS)
+    assert same(many_nets, nets)
+    pl.manual_seed(11)
+    trained_alone(networks(1, dropout=0.5), [own[1]], data=(X, Y), **OPTIONS)
+    networks(1)
+    pl.manual_seed(11)
+    pl.fit(networks(1, dropout=0.5)[0], (X, Y), **{**OPTIONS, "epochs": 3}, verbose=0)
+
+
+def test_data_may_differ_from_network_to_network():
+    many_nets, nets = networks(2), networks(2)
+    own = [{"data": (X[:40], Y[:40])}, {"data": (X[40:], Y[40:])}]
+    pl.fit_many(many_nets, **OPTIONS, each=own, verbose=0)
+    trained_alone(nets, own, **OPTIONS)
+    assert same(many_nets, nets)
+
+
+def test_an_error_of_one_network_does_not_stop_the_others():
+    nets = networks(4)
+    nets[1][0].weight.data[0, 0] = np.nan
+    with pytest.raises(NonFiniteError) as caught:
+        pl.fit_many(nets, (X, Y), **OPTIONS, checks=False, verbose=0)
+    assert caught.value.model_number == 1
+    assert [len(h) for h in caught.value.histories] == [2, 0, 2, 2]
+    assert caught.value.__notes__ == ["network 1; 1 of 4 failed, error.histories has the histories of all"]
+    assert caught.value.frame[0] == __file__
+
+
+def test_what_two_networks_would_both_change_is_refused():
+    nets = networks(2)
+    with pytest.raises(ArgumentError, match="cannot have their optimizer in common"):
+        pl.fit_many(nets, (X, Y), **{**OPTIONS, "optimizer": optim.SGD(nets[0].parameters(), lr=0.1)}, verbose=0)
+    with pytest.raises(ArgumentError, match="cannot have their callbacks in common"):
+        pl.fit_many(nets, (X, Y), **OPTIONS, callbacks=[EarlyStopping("loss")], verbose=0)
+    with pytest.raises(ArgumentError, match="cannot have their checkpoint in common"):
+        pl.fit_many(nets, (X, Y), **OPTIONS, checkpoint="here", verbose=0)
+    with pytest.raises(ArgumentError, match="cannot have their parameters in common"):
+        pl.fit_many([nets[0], nn.Sequential(nets[0])], (X, Y), **OPTIONS, verbose=0)
+
+
+def test_options_are_looked_at_before_anything_is_trained():
+    nets = networks(2)
+    before = [p.data.copy() for p in nets[0].parameters()]
+    with pytest.raises(ArgumentTypeError, match="epoch"):
+        pl.fit_many(nets, (X, Y), **OPTIONS, each=[{}, {"epoch": 3}], verbose=0)
+    with pytest.raises(ArgumentError, match="each needs a dict of options for every network"):
+        pl.fit_many(nets, (X, Y), **OPTIONS, each=[{}], verbose=0)
+    with pytest.raises(ArgumentTypeError):
+        pl.fit_many([nets[0], "network"], (X, Y), **OPTIONS, verbose=0)
+    assert all(np.array_equal(a, p.data) for a, p in zip(before, nets[0].parameters(), strict=True))
+    assert pl.fit_many([], (X, Y), **OPTIONS) == []
+
+
+def test_ctrl_c_ends_all():
+    nets = networks(6)
+    handler = signal.getsignal(signal.SIGINT)
+    first = threading.Event()
+
+    def slow(run):
+        first.set()
+        time.sleep(0.005)
+
+    threading.Thread(target=lambda: (first.wait(), signal.raise_signal(signal.SIGINT))).start()
+    own = [{"callbacks": LambdaCallback(on_batch_end=slow)} for _ in nets]
+    histories = pl.fit_many(nets, (X, Y), **{**OPTIONS, "epochs": 1000}, each=own, verbose=0)
+    assert [h.stopped_by for h in histories] == ["interrupt"] * 6
+    assert all(len(h) < 1000 for h in histories)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_one_line_tells_how_far_all_are(capsys):
+    pl.fit_many(networks(4), (X, Y), **OPTIONS)
+    out = capsys.readouterr().out
+    assert out.startswith("4 of 4 networks") and out.count("\n") == 1 and "took" in out
+
+
+def test_networks_that_are_alike_share_machine_code(monkeypatch):
+    pytest.importorskip("llvmlite")
+    from pellucid.compiler import native_plan
+
+    made = []
+    monkeypatch.setattr(native_plan, "lower", lambda *a, lower=native_plan.lower: made.append(a) or lower(*a))
+    monkeypatch.setenv("PELLUCID_COMPILE", "llvm")
+    rates = [{"optimizer": lambda p, n=n: optim.SGD(p, lr=0.1 * n)} for n in range(1, 7)]
+    pl.fit_many(networks(6), (X, Y), **OPTIONS, each=rates, verbose=0)
+    assert len(made) == 1
+    pl.fit_many([*networks(2), *networks(2, hidden=5)], (X, Y), **OPTIONS, verbose=0)
+    assert len(made) == 3
+
+
+def test_many_short_runs_are_worth_compiling_together(monkeypatch):
+    monkeypatch.delenv("PELLUCID_COMPILE", raising=False)
+    compiled = []
+    monkeypatch.setattr(
+        CompiledEpochs,
+        "__init__",
+        lambda self, run, *a, init=CompiledEpochs.__init__: compiled.append(run.model) or init(self, run, *a),
+    )
+    short = {**OPTIONS, "epochs": 100, "batch_size": 10}
+    pl.fit(networks(1)[0], (X, Y), **short, verbose=0)
+    assert compiled == []
+    nets = networks(6)
+    pl.fit_many(nets, (X, Y), **short, verbose=0)
+    assert len(compiled) == 6
+
+
+def test_fits_in_threads_of_the_users_own_do_not_meet(tier):
+    apart, nets = networks(2), networks(2)
+    threads = [
+        threading.Thread(target=pl.fit, args=(net, (X, Y)), kwargs={**OPTIONS, "verbose": 0, "epochs": 20})
+        for net in apart
+    ]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    trained_alone(nets, [{}, {}], data=(X, Y), **{**OPTIONS, "epochs": 20})
+    assert same(apart, nets)
