@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import digits
-from benchmarks.race import DisagreementError, race, say, sides_of
+from benchmarks.race import race, sides_of
 from benchmarks.report import heading, section
 from benchmarks.side import workload
 
@@ -32,24 +32,19 @@ def main() -> int:
         for name in given:
             if name not in known:
                 parser.error(f"no {what} {name}; there are {', '.join(known)}")
-    report, agreed = heading(arguments.rounds), True
+    report = heading(arguments.rounds)
     for name in names:
-        say(f"{name} ...")
+        work = workload(name)
         with tempfile.TemporaryDirectory() as folder:
-            work = workload(name)
             if work.kind == "reach":
                 digits.write(Path(folder), work)
             sides = sides_of(name, work, peers, Path(folder))
-            try:
-                race(sides, arguments.rounds, arguments.seconds)
-                text = section(sides, work)
-            except DisagreementError as problem:
-                agreed, text = False, f"### {name}\n\nNot the same work: {problem}.\n"
-        report += "\n" + text
+            race(sides, arguments.rounds, arguments.seconds)
+        report += "\n" + section(sides, work)
         if arguments.markdown is not None:
             arguments.markdown.write_text(report, encoding="utf-8")
     print(report, end="")
-    return 0 if agreed else 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -179,6 +179,16 @@ class Side:
         self.value = answer.get("value", self.value)
         return float(answer.get("seconds", seconds)), max(0.0, self._others() - others) / (seconds * CORES)
 
+    def fail(self, why: str) -> None:
+        """Take no part any more."""
+        self.failure = why
+        self.say(f"left out: {why}")
+        self.end()
+
+    def say(self, what: str) -> None:
+        """Progress goes where it does not mix with the tables."""
+        print(f"{self.name}: {self.label}: {what}", file=sys.stderr, flush=True)
+
     def end(self) -> None:
         if self.process is not None:
             for pipe in (self.process.stdin, self.process.stdout):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sys
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,9 +19,8 @@ from benchmarks.side import workload
 PAUSE_S = 0.05
 """Between one side and the next, so that the threads of one have gone to sleep."""
 
-
-class DisagreementError(RuntimeError):
-    """Two libraries did not do the same work."""
+TRIALS = 5
+"""How often a round may be made longer, until it fills its time."""
 
 
 def sides_of(name: str, work: Workload, libraries: list[str], folder: Path) -> list[Side]:
@@ -45,14 +44,12 @@ def race(sides: list[Side], rounds: int, seconds: float) -> None:
     Parameters
         rounds : how often each is timed
         seconds : how long one round of one side should take at least
-    Raises
-        DisagreementError: two did not do the same work.
     """
     try:
         for side in sides:
             with _failing(side):
                 _prepare(side, seconds)
-                say(f"{side.label}: ready")
+                side.say("ready")
         agree(sides)
         for number in range(1, rounds + 1):
             # Every other round backwards, so that no side always follows the same one.
@@ -80,13 +77,17 @@ def _prepare(side: Side, seconds: float) -> None:
     if side.work.fixed_epochs is not None:
         side.epochs = side.work.fixed_epochs
         return
-    start = time.perf_counter()
-    side.round(0, first)
-    epochs = max(2, math.ceil(seconds * first / max(time.perf_counter() - start, 1e-6)))
-    size = side.work.call_epochs
-    side.epochs = epochs if epochs <= size else math.ceil(epochs / size) * size
-    # A library that compiles for so many epochs a call does so here.
-    side.round(0, side.epochs)
+    side.epochs, took = max(2, first), 0.0
+    for _ in range(TRIALS):
+        # Once for what compiles when it sees so many epochs, and once for the clock.
+        side.round(0, side.epochs)
+        start = time.perf_counter()
+        side.round(0, side.epochs)
+        took = time.perf_counter() - start
+        if took >= seconds / 2:
+            break
+        epochs, size = math.ceil(side.epochs * min(seconds / took, 50)), side.work.call_epochs
+        side.epochs = epochs if epochs <= size else math.ceil(epochs / size) * size
 
 
 def _timed(side: Side, number: int) -> None:
@@ -106,26 +107,16 @@ def _failing(side: Side) -> Iterator[None]:
     try:
         yield
     except NoAnswerError as problem:
-        side.failure = str(problem)
-        say(f"{side.label}: left out: {problem}")
-        side.end()
+        side.fail(str(problem))
 
 
 def agree(sides: list[Side]) -> None:
-    """Refuse a race between different things.
-
-    Raises
-        DisagreementError: two sides of one workload have values that differ by more than its tolerance.
-    """
-    values = {side.label: side.value for side in sides if side.value is not None and not isinstance(side.work, Product)}
-    if not values:
+    """Leave out who did not do the same work: whose value differs by more than the workload's tolerance from the middle
+    one of all."""
+    told = [(side, side.value) for side in sides if side.value is not None and not isinstance(side.work, Product)]
+    if not told:
         return
-    first = next(iter(values.values()))
-    for label, value in values.items():
-        if not abs(value - first) <= sides[0].work.tolerance * max(abs(first), 1e-3):
-            raise DisagreementError(f"{label} has {value:.6g}, not {first:.6g}: {values}")
-
-
-def say(line: str) -> None:
-    """Progress goes where it does not mix with the tables."""
-    print(line, file=sys.stderr, flush=True)
+    middle = statistics.median_low(value for _, value in told)
+    for side, value in told:
+        if not abs(value - middle) <= side.work.tolerance * max(abs(middle), 1e-3):
+            side.fail(f"not the same work: its loss is {value:.6g}, that of the others {middle:.6g}")

@@ -13,20 +13,20 @@ PUBLIC = {
         broadcast_shapes broadcast_to can_cast cast ceil celu check_gradients clip compile compiler concat
         concatenate contract copysign cos cosh count_nonzero cumprod cumsum cumulative_prod cumulative_sum data
         default_dtype diagonal diff divide dot e einsum elu empty empty_like enable_grad equal erf errors evaluate
-        exp exp2 expand_dims expm1 eye finfo fit flatten flip float32 float64 floor floor_divide fold from_dlpack
-        full full_like gather gelu get_num_threads glu graph greater greater_equal hardshrink hardsigmoid hardswish
-        hardtanh hypot iinfo inf int16 int32 int64 int8 integers is_grad_enabled isclose isdtype isfinite isinf
-        isnan language leaky_relu less less_equal linspace load log log10 log1p log2 log_sigmoid log_softmax
-        logaddexp logical_and logical_not logical_or logical_xor logsumexp manual_seed matmul matrix_transpose max
-        maximum mean meshgrid min minimum mish moveaxis multiply multiply_add nan negative newaxis nextafter nn
-        no_grad nonzero norm normal not_equal one_hot ones ones_like ops optim outer pad permutation permute
-        permute_dims pi positive pow power predict prelu prod reciprocal relu relu6 remainder repeat reshape
-        result_type roll round rrelu save scatter_add searchsorted seed selu set_default_dtype set_language
-        set_num_threads sigmoid sign signbit silu sin sinh softmax softmin softplus softshrink softsign sort split
-        split_key sqrt square squeeze stack std subtract sum swapaxes take take_along_axis tan tanh tanhshrink
-        tensor tensordot threshold tile topk trace train transpose tril triu trunc uint16 uint32 uint64 uint8
-        uniform unique_all unique_counts unique_inverse unique_values unsqueeze unstack var vecdot where zeros
-        zeros_like
+        exp exp2 expand_dims expm1 eye finfo fit fit_many flatten flip float32 float64 floor floor_divide fold
+        from_dlpack full full_like gather gelu get_num_threads glu graph greater greater_equal hardshrink
+        hardsigmoid hardswish hardtanh hypot iinfo inf int16 int32 int64 int8 integers is_grad_enabled isclose
+        isdtype isfinite isinf isnan language leaky_relu less less_equal linspace load log log10 log1p log2
+        log_sigmoid log_softmax logaddexp logical_and logical_not logical_or logical_xor logsumexp manual_seed
+        matmul matrix_transpose max maximum mean meshgrid min minimum mish moveaxis multiply multiply_add nan
+        negative newaxis nextafter nn no_grad nonzero norm normal not_equal one_hot ones ones_like ops optim outer
+        pad permutation permute permute_dims pi positive pow power predict prelu prod reciprocal relu relu6
+        remainder repeat reshape result_type roll round rrelu save scatter_add searchsorted seed selu
+        set_default_dtype set_language set_num_threads sigmoid sign signbit silu sin sinh softmax softmin softplus
+        softshrink softsign sort split split_key sqrt square squeeze stack std subtract sum swapaxes take
+        take_along_axis tan tanh tanhshrink tensor tensordot threshold tile topk trace train transpose tril triu
+        trunc uint16 uint32 uint64 uint8 uniform unique_all unique_counts unique_inverse unique_values unsqueeze
+        unstack var vecdot where zeros zeros_like
     """,
     "pellucid.autograd": """
         backward grad hessian hvp jacobian per_sample_gradients vjp
@@ -105,7 +105,7 @@ PUBLIC = {
     """,
     "pellucid.train": """
         Callback Dependence EarlyStopping Finding History JSONLogger LOSSES LambdaCallback METRICS Metric
-        ModelCheckpoint OPTIMIZERS Run SCHEDULES accuracy auc confusion_matrix evaluate examine f1 fit
+        ModelCheckpoint OPTIMIZERS Run SCHEDULES accuracy auc confusion_matrix evaluate examine f1 fit fit_many
         label_dependence load load_weights mae make_loss make_optimizer make_schedule mse precision predict
         predicted_labels r2 recall rmse save top_k_accuracy
     """,

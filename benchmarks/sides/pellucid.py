@@ -112,9 +112,10 @@ class Loop:
         self.step = pl.compile(step) if self.compiled else step
 
     def round(self, number: int, epochs: int) -> tuple[float, int]:
-        work, step = self.work, self.step
+        work = self.work
         if work.anew:
             self.start()
+        step = self.step
         loader = pl.data.Loader(work.data, work.batch, shuffle=work.shuffle, seed=number)
         if not work.shuffle or work.batch == work.rows:
             ready = [(pl.asarray(x), pl.asarray(y)) for x, y in loader.batches(0)]

@@ -10,15 +10,36 @@ import pytest
 import pellucid as pl
 from pellucid.compiler.elements import elementwise, has_native_rule
 from pellucid.compiler.mathematics import EXPRESSIONS, expand, supported
-from pellucid.compiler.nest import BASIC, BOOL, FLOAT32, INT64, Expr, Unsupported, load, number, variable
-from pellucid.compiler.nest import Buffer, Variable
+from pellucid.compiler.nest import (
+    BASIC,
+    BOOL,
+    FLOAT32,
+    INT64,
+    Buffer,
+    Expr,
+    Unsupported,
+    Variable,
+    load,
+    number,
+    variable,
+)
 from pellucid.core.context import quiet
 from pellucid.core.op import REGISTRY
 from pellucid.core.tensor import apply
 from pellucid.errors import PellucidError
 from pellucid.graph import record
-from tests.compiler.functions import DTYPES, WAYS, assert_within, by_python, exact, expanded, pairs, points, special
-from tests.compiler.functions import values_of
+from tests.compiler.functions import (
+    DTYPES,
+    WAYS,
+    assert_within,
+    by_python,
+    exact,
+    expanded,
+    pairs,
+    points,
+    special,
+    values_of,
+)
 
 OPS = sorted(name for name, op in REGISTRY.items() if op.family == "elementwise")
 # Exact remainders of floats take a number of steps that depends on them; so do powers of whole numbers.

@@ -13,7 +13,10 @@ def test_fma_rounds_once(dtype):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((2, 500)).astype(dtype)
     c = (-a * b + rng.standard_normal(500) * np.finfo(dtype).eps).astype(dtype)
-    exact = [float(Fraction(x) * Fraction(y) + Fraction(z)) for x, y, z in zip(*map(np.ndarray.tolist, (a, b, c)))]
+    exact = [
+        float(Fraction(x) * Fraction(y) + Fraction(z))
+        for x, y, z in zip(*map(np.ndarray.tolist, (a, b, c)), strict=True)
+    ]
     got = fma(a, b, c)
     assert got.dtype == dtype
     assert (got == np.array(exact, dtype)).all()

@@ -1,6 +1,7 @@
 """Small graphs as single numbers."""
 
 import numpy as np
+import pytest
 
 import pellucid as pl
 from pellucid import nn, optim
@@ -29,3 +30,11 @@ def test_a_step_of_one_row_is_small():
     step(pl.asarray(x), pl.asarray(y))
     assert is_small(record(step, x, y))
     assert not is_small(record(step, np.ones((1000, 2), "f4"), np.ones((1000, 1), "f4")))
+
+
+def test_a_long_sum_of_products_is_no_deep_recursion():
+    pytest.importorskip("llvmlite")
+    layer, x = nn.Linear(500, 1), np.ones((1, 500), "f4")
+    compiled = pl.compile(lambda x: layer(x))
+    assert np.allclose(compiled(pl.asarray(x)).data, layer(pl.asarray(x)).data, atol=1e-5)
+    assert compiled.tier == "llvm"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import signal
 import threading
 import time
@@ -15,7 +14,7 @@ from pellucid import nn, optim
 from pellucid.compiler import set_num_threads
 from pellucid.core.rng import default_generator
 from pellucid.errors import ArgumentError, ArgumentTypeError, NonFiniteError
-from pellucid.train import Callback, EarlyStopping, LambdaCallback, many
+from pellucid.train import EarlyStopping, LambdaCallback
 from pellucid.train.compiled import CompiledEpochs
 
 RNG = np.random.default_rng(3)
@@ -160,7 +159,7 @@ def test_ctrl_c_ends_all():
         first.set()
         time.sleep(0.005)
 
-    threading.Thread(target=lambda: (first.wait(), signal.raise_signal(signal.SIGINT))).start()
+    threading.Thread(target=lambda: first.wait() and signal.raise_signal(signal.SIGINT), daemon=True).start()
     own = [{"callbacks": LambdaCallback(on_batch_end=slow)} for _ in nets]
     histories = pl.fit_many(nets, (X, Y), **{**OPTIONS, "epochs": 1000}, each=own, verbose=0)
     assert [h.stopped_by for h in histories] == ["interrupt"] * 6
@@ -171,7 +170,9 @@ def test_ctrl_c_ends_all():
 def test_one_line_tells_how_far_all_are(capsys):
     pl.fit_many(networks(4), (X, Y), **OPTIONS)
     out = capsys.readouterr().out
-    assert out.startswith("4 of 4 networks") and out.count("\n") == 1 and "took" in out
+    assert out.startswith("4 of 4 networks")
+    assert out.count("\n") == 1
+    assert "took" in out
 
 
 def test_networks_that_are_alike_share_machine_code(monkeypatch):

@@ -47,7 +47,7 @@ class Arguments:
             return self._raw(array) if array is not None else (type(x), *map(self._described, x))
         if isinstance(x, dict):
             return dict, *((name, self._described(item)) for name, item in x.items())
-        return (type(x), x) if is_plain(x) else Same(x)
+        return (type(x), repr(x)) if is_plain(x) else Same(x)  # 0.0 and -0.0 are equal, and not the same
 
     def _raw(self, x: Any) -> Any:
         tensor = Tensor.__new__(Tensor)

@@ -13,8 +13,10 @@ from pellucid._typing import Array
 from pellucid.compiler.guards import outstanding
 from pellucid.core.context import Recorder
 from pellucid.core.op import Op
+from pellucid.core.same import is_plain
 from pellucid.core.tensor import Tensor, wrap
-from pellucid.graph.names import is_optimizer
+from pellucid.errors import RecordingError
+from pellucid.graph.names import is_module, is_optimizer
 
 
 class Before(Recorder):
@@ -31,6 +33,7 @@ class Before(Recorder):
         self._arrays: dict[int, tuple[Tensor, Array, Array]] = {}
         self._gradients: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
         self._steps: list[tuple[Any, bool]] = []
+        self._attributes: dict[int, tuple[Any, dict[str, Any]]] = {}
         # Held, so that no other tensor has the identity of one of them.
         self._made: list[Tensor] = []
 
@@ -61,6 +64,29 @@ class Before(Recorder):
         """The tensors that have another array by now, or other values in it."""
         return [t for t, array, copy in self._arrays.values() if t.data is not array or not _equal(array, copy)]
 
+    def keep_attributes(self, part: Any) -> None:
+        """Remember what a module has, before it is called."""
+        if is_module(part):
+            self._attributes.setdefault(id(part), (part, dict(vars(part))))
+
+    def changed_attribute(self) -> str:
+        """An attribute of a module that is another by now; "" where there is none. Those that modules keep for
+        themselves do not count."""
+        for module, kept in self._attributes.values():
+            values = vars(module)
+            for name in {**kept, **values}:
+                if not name.startswith("_") and name != "inputs_seen":
+                    a, b = kept.get(name, self), values.get(name, self)
+                    if a is not b and not (type(a) is type(b) and is_plain(a) and a == b):
+                        return f"{type(module).__name__}.{name}"
+        return ""
+
+    def put_attributes_back(self) -> None:
+        """Give modules the attributes that they had."""
+        for module, kept in self._attributes.values():
+            vars(module).clear()
+            vars(module).update(kept)
+
     def _keep_gradient(self, tensor: Tensor) -> None:
         self._gradients.append((tensor, tensor.grad, tensor._used_grad))
         tensor.grad = wrap(tensor.grad.data.copy()) if outstanding(tensor) else None  # type: ignore[union-attr]
@@ -85,6 +111,7 @@ class Before(Recorder):
         self._made.append(tensor)
 
     def uses(self, part: Any) -> None:
+        self.keep_attributes(part)
         if is_optimizer(part) and id(part) not in self._met:
             self._met.add(id(part))
             self.optimizers.append(part)
@@ -95,6 +122,9 @@ class Before(Recorder):
 
     def change(self, target: Tensor, new: Tensor) -> None:
         self.keep(target)
+
+    def beside(self, action: str) -> None:
+        raise RecordingError("compiler.beside", action=action)
 
     def postponed(self, action: Callable[[], Any]) -> bool:
         return True

@@ -7,6 +7,7 @@ the next.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,16 @@ from pellucid.graph.ir import Graph
 
 # Arrays that were made here, by their id: no one else writes to them, and plans may.
 _OWN: weakref.WeakValueDictionary[int, Array] = weakref.WeakValueDictionary()
+
+
+def _adjoin(arrays: Sequence[Array]) -> bool:
+    """Whether arrays are parts of one block that `together` made, one after the other."""
+    memory, start = arrays[0].base, arrays[0].ctypes.data
+    for array in arrays:
+        if not isinstance(memory, bytearray) or array.base is not memory or array.ctypes.data != start:
+            return False
+        start += array.nbytes
+    return True
 
 
 class Binding:
@@ -39,6 +50,23 @@ class Binding:
         self._orders[position] = order
         self.arrays[position] = self._array(position)
         self._mark()
+
+    def together(self, positions: Sequence[int]) -> Array:
+        """The arrays of some tensors of one dtype as parts of one, one after the other."""
+        arrays = [self.arrays[n] for n in positions]
+        size = sum(a.size for a in arrays)
+        if not _adjoin(arrays):
+            # Parts of memory that is no array: to a write of Python's each of them is an array of its own.
+            memory, start = bytearray(size * arrays[0].itemsize), 0
+            for n, array in zip(positions, arrays, strict=True):
+                part: Array = np.ndarray(array.shape, array.dtype, memory, start)
+                part[...] = array
+                start += array.nbytes
+                _OWN[id(part)] = self.arrays[n] = self._tensors[n].__dict__["data"] = part
+            self._mark()
+        first = self.arrays[positions[0]]
+        offset = first.ctypes.data - np.ndarray(0, np.uint8, first.base).ctypes.data
+        return np.ndarray(size, first.dtype, first.base, offset)
 
     def fresh(self) -> list[int]:
         """The positions whose tensor has got another array since; `arrays` has it now."""

@@ -86,9 +86,10 @@ def _elements(array: Array) -> int:
 
 def _shaped(array: Array, buffer: Buffer) -> Array:
     """A buffer's memory with its shape; as many rows as there are."""
-    strides = tuple(s * array.itemsize for s in buffer.strides)
-    rows = array.shape[:1] if array.shape[1:] == buffer.shape[1:] else buffer.shape[:1]
-    return as_strided(array, (*rows, *buffer.shape[1:]), strides)
+    shape = buffer.shape
+    if len(shape) == array.ndim > 0 and shape[1:] == array.shape[1:]:
+        shape = array.shape
+    return as_strided(array, shape, [s * array.itemsize for s in buffer.strides])
 
 
 def _array_names(buffers: Iterable[Buffer]) -> dict[Buffer, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pellucid.compiler.buffers import Buffers, Lowered, Orders
 from pellucid.compiler.contractions import contraction_of
-from pellucid.compiler.elements import Elements, Index, converted, offset
+from pellucid.compiler.elements import Elements, Index, Unsupported, converted, offset
 from pellucid.compiler.groups import Group, Groups, reduced_index
 from pellucid.compiler.memory import Piece
 from pellucid.compiler.nest import (
@@ -56,8 +56,11 @@ def lower(
             rows; outputs are then kept for every step. Empty for a program that is given a batch.
         varying : positions of captured numbers that are given for every step.
     Raises
-        Unsupported: an operation has no native rule.
+        Unsupported: an operation has no native rule, or a value no elements.
     """
+    values = [*graph.inputs, *(c.value for c in graph.captured), *(i.output for i in graph.instructions)]
+    if any(v.spec.size == 0 for v in values):
+        raise Unsupported("a value without elements")
     if is_small(graph):
         return _small(graph, orders, batched, varying)
     return _Lowering(graph, orders, batched, varying).lowered()
@@ -354,9 +357,10 @@ def _finished(nest: _Nest) -> Call:
 
 
 def _described(group: Group) -> str:
-    scopes = dict.fromkeys(scope_text(i.scope) for i in _results(group))
+    """The layers of a group and its operations, in a line."""
+    layers = " + ".join(filter(None, dict.fromkeys(scope_text(i.scope) for i in _results(group))))
     ops = ", ".join(i.op.name for i in _results(group))
-    return f"{' + '.join(s for s in scopes if s)}: {ops}"
+    return f"{layers}: {ops}" if layers else ops
 
 
 Segment = tuple[bool, list[Instruction]]

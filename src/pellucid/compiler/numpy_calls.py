@@ -34,7 +34,8 @@ class Task(NamedTuple):
     dying : operands whose memory nothing reads afterwards.
     name : of the result.
     last : the instruction that reads the result last.
-    target : the state that the result is a new value of, if it may be written there at once.
+    target : where the result is to be, if it may be written there at once: the state that it is a new value of, or a
+        part of a larger array.
     """
 
     instruction: Instruction
@@ -64,6 +65,14 @@ def written(write: Writer, task: Task) -> Place:
     rule = _RULES.get(name) or _FAMILIES.get(family)
     place = rule(write, task) if rule is not None else None
     return place or _own_value(write, task)
+
+
+def _out(write: Writer, task: Task) -> Place:
+    """Where a result goes that stands row after row."""
+    empty = task.empty()
+    if task.target is not None and task.target.packed:
+        return task.target
+    return write.buffer(task.name, empty, task.last)
 
 
 def _own_value(write: Writer, task: Task) -> Place:
@@ -138,7 +147,7 @@ def _view(write: Writer, task: Task) -> Place | None:
     if x.sample.size and not np.may_share_memory(shown, x.sample):
         if task.instruction.op.name != "reshape" or not x.steady:
             return None
-        out = write.buffer(task.name, task.empty(), task.last)
+        out = _out(write, task)
         write.copy(write.reshaped(out, x.sample.shape), x)
         return out
     if task.instruction.op.name == "transpose" and x.sample.ndim == 2:
@@ -191,7 +200,7 @@ def _place_along(write: Writer, task: Task) -> Place | None:
     axis = task.attrs["axis"]
     if indices.sample.shape[axis] != 1:  # several may land on one place
         return None
-    out = write.buffer(task.name, task.empty(), task.last)
+    out = _out(write, task)
     write.line(f"{out.name}.fill(0)")
     write.line(f"{out.name}[{_index_text(write, indices, axis)}] = {g.name}")
     return out
@@ -225,7 +234,7 @@ def _product(write: Writer, task: Task, a: Place, b: Place) -> Place | None:
     if name == "matmul" or (name in ("linear_map", "affine_map") and a.sample.ndim > 2):
         if min(a.sample.ndim, b.sample.ndim) < 2:
             return None
-        out = write.buffer(task.name, task.empty(), task.last)
+        out = _out(write, task)
         right = b if name == "matmul" else write.transposed(b)
         write.line(f"{matmul}({a.name}, {right.name}, {out.name})")
         return out
@@ -240,7 +249,7 @@ def _product(write: Writer, task: Task, a: Place, b: Place) -> Place | None:
     left = write.transposed(a) if formula.a != rows + inner else a
     right = write.transposed(b) if formula.b[0] != inner else b
     if formula.out[0] == rows:
-        out = write.buffer(task.name, task.empty(), task.last)
+        out = _out(write, task)
         write.line(f"{left.name}.dot({right.name}, {out.name})")
         return out
     turned = write.buffer(task.name, np.zeros(task.empty().shape[::-1], task.empty().dtype), task.last)
@@ -260,13 +269,13 @@ def _reduction(function: Any) -> Rule:
         if not x.packed or x.sample.size == 0 or not axes:
             return None
         if x.sample.dtype == np.bool_ and function is np.add and len(axes) == x.sample.ndim:
-            out = write.buffer(task.name, task.empty(), task.last)
+            out = _out(write, task)
             count = write.known("count_nonzero", undispatched(np.count_nonzero))
             write.line(f"{out.name}.fill({count}({x.name}))")
             return out
         if x.sample.dtype != spec.dtype:
             return None
-        out = write.buffer(task.name, task.empty(), task.last)
+        out = _out(write, task)
         reduce = write.known(f"{function.__name__}_reduce", function.reduce)
         write.line(f"{reduce}({x.name}, {axes}, None, {out.name}, {task.attrs['keepdims']})")
         return out
@@ -280,7 +289,7 @@ def _sum_to(write: Writer, task: Task) -> Place | None:
     if axes != (0,) or x.sample.ndim != 2 or x.sample.dtype not in FLOATS or len(x.sample) > 1024:
         return None
     ones = _constant_array(write, f"ones_{len(x.sample)}", ones_vector(len(x.sample), x.sample.dtype))
-    out = write.buffer(task.name, task.empty(), task.last)
+    out = _out(write, task)
     flat = out if out.sample.ndim == 1 else write.reshaped(out, (x.sample.shape[1],))
     write.line(f"{ones.name}.dot({x.name}, {flat.name})")
     return out
@@ -299,7 +308,7 @@ def _log_softmax(write: Writer, task: Task) -> Place | None:
     def array(*lengths: int) -> Place:
         return write.buffer("t", np.zeros(lengths, dtype), write.position)
 
-    out = write.buffer(task.name, task.empty(), task.last)
+    out = _out(write, task)
     exponentials = array(*shape)
     if len(shape) == 2 and axis == 1 and shape[1] <= _FEW:
         rows, columns = shape

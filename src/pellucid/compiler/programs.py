@@ -1,5 +1,5 @@
-"""Recorded graphs come in; machine code leaves, made once for all graphs that are alike but for the tensors they work on,
-such as the steps of several networks of one structure. Called by `epochs`.
+"""Functions and their graphs come in; recordings and machine code leave, made once for all that are alike but for the
+tensors they work on, such as the steps of several networks of one structure. Called by `epochs` and by `fit`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pellucid.compiler.rebound import Original, original, rebound
 from pellucid.compiler.record import Recorded, recorded
 from pellucid.core.context import default_dtype
+from pellucid.core.same import Same
 from pellucid.core.tensor import Tensor
 from pellucid.graph.ir import Graph, Value, mapped
 
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 
 
 class Programs:
-    """Machine code of graphs that have been seen here. Threads that ask for the same wait for the first of them."""
+    """Recordings and machine code of what has been seen here. Threads that ask for the same wait for the first of them.
+
+    Attributes
+        looked_at : data that have been looked at whole, each set with the looks
+    """
 
     def __init__(self) -> None:
         self._known: dict[Hashable, Prepared] = {}
         self._originals: dict[Hashable, Original | None] = {}
         self._lock = threading.Lock()
+        self.looked_at: set[tuple[Same, ...]] = set()
 
     def recorded(self, key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Recorded:
         """The recording of a function, made from an earlier one where one can be.
@@ -66,15 +72,9 @@ class Programs:
 def likeness(graph: Graph, varying: Sequence[Tensor]) -> Hashable:
     """What two graphs have in common whose code is the same: everything but names and the values of state."""
     place = {id(c.tensor): n for n, c in enumerate(graph.captured)}
-    updated = {target.id for target, _ in graph.updates}
     return (
         tuple([(v.id, v.spec) for v in graph.inputs]),
-        tuple(
-            [
-                (c.value.id, c.value.spec, c.constant and c.value.id not in updated and _content(c.tensor))
-                for c in graph.captured
-            ]
-        ),
+        tuple([(c.value.id, c.value.spec, c.tensor.data.tobytes() if c.constant else None) for c in graph.captured]),
         tuple(
             [(i.op, *map(_told_apart, i.inputs), repr(i.attrs), i.output.id, i.output.spec) for i in graph.instructions]
         ),
@@ -83,11 +83,6 @@ def likeness(graph: Graph, varying: Sequence[Tensor]) -> Hashable:
         graph.float_dtype,
         tuple([place.get(id(t)) for t in varying]),
     )
-
-
-def _content(tensor: Tensor) -> bytes:
-    """The values of a constant to the bit."""
-    return tensor.data.tobytes()
 
 
 def _told_apart(x: Any) -> Hashable:

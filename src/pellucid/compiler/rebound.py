@@ -53,7 +53,7 @@ def rebound(first: Original, function: Callable[..., Any], arguments: Sequence[T
         function(*map(twin, arguments))
         stepped = [o for o in before.optimizers if o._step_taken]
     try:
-        others = _Others(first, function)
+        others = _Others(first, function, before.optimizers)
         found = first.recorded
         settings = [(_lifted_again(old, setting), setting) for old, setting in others.settings()]
         others.tensors.update((id(old), new) for (old, _), (new, _) in zip(found.settings, settings, strict=True))
@@ -104,8 +104,8 @@ class _Others:
         KeyError: nothing does.
     """
 
-    def __init__(self, first: Original, function: Callable[..., Any]) -> None:
-        tensors, groups = _tensors(function), _groups(reachable(function)[1])
+    def __init__(self, first: Original, function: Callable[..., Any], optimizers: Sequence[Any]) -> None:
+        tensors, groups = _tensors(function), _groups(optimizers)
         if [name for name, _ in tensors] != [name for name, _ in first.tensors] or len(groups) != len(first.groups):
             raise KeyError
         self._first = first

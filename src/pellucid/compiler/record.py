@@ -7,6 +7,8 @@ once so that state which is made by a first step, such as an optimizer's average
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +21,7 @@ from pellucid._typing import Array, DType
 from pellucid.compiler.before import Before
 from pellucid.compiler.guards import Guards, Place, outstanding
 from pellucid.core.context import Recorder, state
+from pellucid.core.op import Op
 from pellucid.core.setting import Setting, computed
 from pellucid.core.spec import Spec
 from pellucid.core.tensor import Tensor, wrap
@@ -81,20 +84,38 @@ def recorded(function: Callable[..., Any], arguments: Sequence[Tensor]) -> Recor
     tensors, optimizers = reachable(function)
     around = Surroundings(function)
     first = Before(tensors, optimizers)
-    with first, listening(first):
-        function(*[twin(x) for x in arguments])
-    # What the function made at its first call is there by now, and belongs to it.
-    again = Surroundings(function)
+    second = None
     try:
-        found = _Second(function, arguments, Before(first.tensors, first.optimizers), again).recorded()
-        changed = again.changed()
+        with first, listening(first):
+            function(*[twin(x) for x in arguments])
+        # What the function made at its first call is there by now, and belongs to it.
+        again = Surroundings(function)
+        second = _Second(function, arguments, Before(first.tensors, first.optimizers), again)
+        found = second.recorded()
+        changed = again.changed() or second.before.changed_attribute()
         if changed:
             raise RecordingError("compiler.rebinds", name=changed)
-    except RecordingError:
-        again.put_back()
+        results = second.results
+        second = None
+        kept = _alive(results)
+        if kept:
+            raise RecordingError("compiler.kept", op=kept)
+    except Exception as problem:
+        first.put_attributes_back()
         around.put_back()
+        if second is not None and second.options_read and not isinstance(problem, RecordingError):
+            # A Setting may have come where only a number will do: the function itself shall tell.
+            raise RecordingError("compiler.setting", problem=f"{type(problem).__name__}: {problem}") from problem
         raise
     return found
+
+
+def _alive(results: list[tuple[str, weakref.ref[Tensor]]]) -> str:
+    """The operation whose result is kept somewhere after the function has ended, where it would not change from run to
+    run; "" where there is none."""
+    if any(reference() is not None for _, reference in results):
+        gc.collect()  # what only a cycle holds is not kept
+    return next((name for name, reference in results if reference() is not None), "")
 
 
 def twin(x: Tensor) -> Tensor:
@@ -116,6 +137,13 @@ class _Second:
         self.stays: list[tuple[Place, Tensor]] = []
         self.used: list[Place] = []
         self.tracked: list[bool] = []
+        self.results: list[tuple[str, weakref.ref[Tensor]]] = []
+        self._recording: _StepRecording | None = None
+
+    @property
+    def options_read(self) -> bool:
+        """Whether the function has read an optimizer's option."""
+        return self._recording is not None and self._recording.settings_read
 
     def recorded(self) -> Recorded:
         twins = [twin(x) for x in self.arguments]
@@ -123,12 +151,13 @@ class _Second:
             self.members: list[tuple[Place, Tensor]] = [*enumerate(twins), *((t, t) for t in self.before.tensors)]
             self.given = [(place, t) for place, t in self.members if outstanding(t)]
             gradients = [wrap(t.grad.data) for _, t in self.given]  # type: ignore[union-attr]
-            recording = _StepRecording(self.function, (*twins, *gradients), self.before)
+            self._recording = recording = _StepRecording(self.function, (*twins, *gradients), self.before)
             with listening(recording):
                 result = self._run(recording.arguments[: len(twins)], recording.arguments[len(twins) :])
                 outputs = recording.returned(result)
             graph = recording.finished(outputs)
             recording.check_changes(self.before.changed())
+            self.results = recording.results
             stepped = [o for o in self.before.optimizers if o._step_taken]
         if any(target in graph.inputs for target, _ in graph.updates):
             raise RecordingError("compiler.input-changed")
@@ -176,7 +205,7 @@ class _Second:
         if not (read or self.stays or self.used):
             return {}
         given = {id(t): Spec(t.data.shape, t.data.dtype) for _, t in self.given}
-        return {place: given.get(id(t)) for place, t in self.members}
+        return {place: given.get(id(t)) for place, t in self.members if t.requires_grad or id(t) in given}
 
 
 def _without_unread(graph: Graph, count: int) -> tuple[Graph, list[int]]:
@@ -210,10 +239,17 @@ class _StepRecording(Recording):
         self.looks: list[tuple[partial[Any], Any]] = []
         self.before: list[Callable[[], Any]] = []
         self.after: list[Callable[[], Any]] = []
-        self._settings_read = False
+        self.settings_read = False
+        self.results: list[tuple[str, weakref.ref[Tensor]]] = []
 
     def uses(self, part: Any) -> None:
         self.used.append(part)
+        self._state_before.keep_attributes(part)
+
+    def operation(self, op: Op, inputs: list[Any], attrs: dict[str, Any], output: Tensor) -> None:
+        super().operation(op, inputs, attrs, output)
+        if self.instructions[-1].output.id in self._varying:
+            self.results.append((op.name, weakref.ref(output)))
 
     def assignment(self, target: Tensor, value: Tensor) -> None:
         self._state_before.keep(target)
@@ -237,8 +273,13 @@ class _StepRecording(Recording):
                 spec = Spec(tensor.data.shape, tensor.data.dtype)
                 raise RecordingError("graph.replaced", value=tensor.name or "Tensor", spec=spec)
 
+    def beside(self, action: str) -> None:
+        self._state_before.beside(action)
+
     def setting(self, owner: Any, read: Callable[[], Any]) -> Any:
-        self._settings_read = True
+        if self.after:
+            raise RecordingError("compiler.option-after", name=owner[1])
+        self.settings_read = True
         value = read()
         if isinstance(value, tuple) and all(type(v) is float for v in value):
             return tuple(
@@ -264,7 +305,7 @@ class _StepRecording(Recording):
         return self.lifted_settings[key][0]
 
     def postponed(self, action: Callable[[], Any]) -> bool:
-        (self.after if self._settings_read else self.before).append(action)
+        (self.after if self.settings_read else self.before).append(action)
         return True
 
 

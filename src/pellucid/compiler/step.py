@@ -123,9 +123,22 @@ class Compiled:
                 break
         else:
             known = self._record(arguments.tensors, args, kwargs)
-            self._runs.setdefault(key, []).append(known)
+            if self._recordings <= MOST:
+                self._runs.setdefault(key, []).append(known)
         self._latest = known
         return arguments.tensors, known
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """As a method: a compiled function for each object, which keeps it."""
+        if instance is None:
+            return self
+        kept = vars(instance).setdefault("_compiled", {})
+        if self not in kept:
+            kept[self] = Compiled(self._function.__get__(instance, owner), self._recorder)
+        return kept[self]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Compiled, (self._function, self._recorder))
 
     @property
     def tier(self) -> str:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pellucid._text import text
+from pellucid.core.setting import Setting
 from pellucid.errors import ArgumentError, ArgumentTypeError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -175,6 +176,8 @@ def check(name: str, value: Any, constraint: Constraint) -> None:
     if isinstance(constraint, Options):
         if not constraint.value_ok(value):
             raise ArgumentError("core.option", name=name, value=shown(value), options=str(constraint))
+    elif isinstance(value, Setting):
+        check(name, float(value), constraint)
     elif not constraint.type_ok(value):
         raise ArgumentTypeError(
             "core.type", name=name, value=shown(value), type=type(value).__name__, expected=str(constraint)

@@ -52,6 +52,9 @@ class Recorder:
         """A Setting that meets values of a dtype, as a Tensor whose value is written before every run."""
         raise NotImplementedError
 
+    def beside(self, action: str) -> None:
+        """Python is about to do what no operation shows, such as to set an option."""
+
     def postponed(self, action: Callable[[], Any]) -> bool:
         """Python is about to do what belongs to a step and is no operation, such as to move a schedule on. Whether the
         recorder sees to it instead."""

@@ -72,5 +72,6 @@ def is_view(tensor: Tensor) -> bool:
     if tensor._source is not None:
         mine = owner(tensor.data)
         return any(isinstance(x, Tensor) and owner(x.data) is mine for x in tensor._source[1])
-    # Two references to the owner are the view's own and the argument's; more belong to somebody else.
-    return tensor.data.base is not None and getrefcount(owner(tensor.data)) > 2
+    whole = owner(tensor.data)
+    # Three references to the owner are the view's own, this name and the argument; more belong to somebody else.
+    return whole is not tensor.data and getrefcount(whole) > 3

@@ -103,8 +103,17 @@ class Setting:
     def __ge__(self, other: Any) -> Any:
         return self._look(operator.ge, self, other)
 
+    def __int__(self) -> int:
+        return int(self._look(int, self))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return self._look(round, self, digits)
+
+    def __format__(self, spec: str) -> str:
+        return str(self._look(format, self, spec))
+
     def __repr__(self) -> str:
-        return f"Setting({self.read()!r})"
+        return str(self._look(repr, self))
 
 
 def computed(function: Callable[..., Any], *operands: Any) -> Any:

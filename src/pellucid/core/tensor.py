@@ -321,6 +321,8 @@ def as_tensor(data: Any, dtype: Any = None) -> Tensor:
         if dtype is None or data.data.dtype == (dtype := as_dtype(dtype)):
             return data
         return apply(REGISTRY["cast"], [data], {"dtype": dtype.name})
+    if isinstance(data, Setting) and state.recorder is not None:
+        return state.recorder.lifted(data, default_dtype() if dtype is None else as_dtype(dtype))
     return wrap(to_array(data, dtype))
 
 

@@ -43,8 +43,8 @@ class Surroundings:
         return all(map(is_, now, self._found)) or all(map(_same, now, self._found))
 
     def changed(self) -> str:
-        """The first name that stands for something else by now, or for a list, dict or set with other contents; "" where
-        there is none."""
+        """The first name that stands for something else by now, or for a list, dict or set with other contents; ""
+        where there is none."""
         other = {id(x) for x, contents in self._contents if not _same_contents(x, contents)}
         names = [*("a name of the closure" for _ in self._cells), *(name for _, name in self._places)]
         for name, now, found in zip(names, self._now(), self._found, strict=True):

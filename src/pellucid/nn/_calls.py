@@ -51,8 +51,10 @@ def as_inputs(args: tuple[Any, ...], dtype: DType | None, keep_integers: bool) -
 
 def _other_dtype(n: int, array: Array, dtype: DType | None, keep_integers: bool) -> bool:
     """Whether argument number n has to be cast."""
+    if dtype is None or array.dtype == dtype:
+        return False
     kind = array.dtype.kind
-    return dtype is not None and array.dtype != dtype and (kind == "f" or (n == 0 and not (keep_integers and kind in "iu")))
+    return kind == "f" or (n == 0 and not (keep_integers and kind in "iu"))
 
 
 def _is_data(x: Any, lists: bool) -> bool:

@@ -259,6 +259,8 @@ class Module(Parts):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, or with `set_to_none=False` make them zeros."""
+        if state.recorder is not None and not set_to_none:
+            state.recorder.beside("zero_grad(set_to_none=False)")
         for p in self.parameters():
             p.grad = None if set_to_none or p.grad is None else wrap(np.zeros_like(p.data))
             p._used_grad = None

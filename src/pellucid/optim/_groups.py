@@ -48,6 +48,8 @@ class ParamGroup(dict[str, Any]):
         return state.recorder.setting((id(self), key), partial(super().__getitem__, key))
 
     def __setitem__(self, key: str, value: Any) -> None:
+        if state.recorder is not None:
+            state.recorder.beside(f'param_group["{key}"] = ...')
         if isinstance(value, np.generic):
             value = value.item()
         constraint = self.constraints.get(key)

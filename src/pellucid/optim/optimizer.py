@@ -180,6 +180,8 @@ class Optimizer:
                 alone by the next step. False: it becomes zeros, and such a parameter is still moved by momentum and
                 weight decay.
         """
+        if state.recorder is not None and not set_to_none:
+            state.recorder.beside("zero_grad(set_to_none=False)")
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:

@@ -75,15 +75,16 @@ class CompiledEpochs:
         from pellucid.compiler.epochs import Epochs
 
         self._arrays = arrays
+        self._chunk, self._tell = 1, _nobody
         function, one = _step_function(run, step, collects), member()
         if one is None:
             self.epochs = Epochs(Compiled(function), arrays, run.loader.batch_size)
         else:
-            programs = one.shared.programs
-            compiled = Compiled(function, partial(programs.recorded, step_likeness(run, step, collects)))
-            self.epochs = Epochs(compiled, arrays, run.loader.batch_size, programs)
+            shared, key = one.shared, step_likeness(run, step, collects)
+            compiled = Compiled(function, partial(shared.programs.recorded, key))
+            self.epochs = Epochs(compiled, arrays, run.loader.batch_size, shared.programs)
+            self._chunk, self._tell = shared.chunks.get(key, 1), partial(shared.chunks.__setitem__, key)
         self.rows = 0
-        self._chunk = 1
 
     def batches(
         self, run: Run, step: Step, seen: Seen, after_batch: Callable[[], None], one_by_one: bool = False
@@ -151,6 +152,7 @@ class CompiledEpochs:
     def _take_up(self, seconds: float, steps: int) -> None:
         """Choose how many steps to do before control comes back, from what the latest took."""
         self._chunk = max(1, min(int(_CHUNK_S * steps / max(seconds, 1e-6)), 4 * steps))
+        self._tell(self._chunk)
 
     def _note(self, run: Run, step: Step, seen: Seen, order: Array, first: int, last: int) -> None:
         """What steps first to last gave goes to the run and to the epoch's sums."""
@@ -201,6 +203,10 @@ class CompiledEpochs:
         clip(run, step)
         run.optimizer.step()
         count_step(run)
+
+
+def _nobody(chunk: int) -> None:
+    """Who wants to know how many steps are done at once where a run is alone."""
 
 
 def _step_function(run: Run, step: Step, collects: bool) -> Callable[..., Any]:

@@ -28,7 +28,7 @@ from pellucid.train.callbacks import Callback
 from pellucid.train.fit import fit
 from pellucid.train.history import History
 from pellucid.train.interrupt import on_interrupt
-from pellucid.train.progress import Live, Plain, Silent, Lines, rounded, duration, is_terminal
+from pellucid.train.progress import Lines, Live, Plain, Silent, duration, is_terminal, rounded
 from pellucid.train.run import Run
 from pellucid.train.together import Member, Together, together
 

@@ -144,7 +144,14 @@ class LRScheduler:
 
     def get_last_lr(self) -> list[float]:
         """The rates of the groups, as this schedule last left them."""
-        return list(self._last_lr)
+        recorder = state.recorder
+        if recorder is None:
+            return list(self._last_lr)
+        numbers = range(len(self._last_lr))
+        return [recorder.setting((id(self), f"last_lr.{n}"), partial(self._last, n)) for n in numbers]
+
+    def _last(self, number: int) -> float:
+        return self._last_lr[number]
 
     @not_recorded
     def step(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pellucid.core.check import Integer, Options, Real, check, checked
+from pellucid.core.context import state
 from pellucid.errors import ArgumentError, ArgumentTypeError
 from pellucid.optim.optimizer import Optimizer
 from pellucid.optim.schedules.base import LRScheduler, check_optimizer, for_each_group, write_rate
@@ -87,6 +88,8 @@ class ReduceLROnPlateau(LRScheduler):
         Raises
             ArgumentTypeError: `metrics` is not a number.
         """
+        if state.recorder is not None:
+            state.recorder.beside(f"{self._name}.step(...)")
         try:
             current = float(metrics)
         except (TypeError, ValueError):
