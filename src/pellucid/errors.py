@@ -48,7 +48,7 @@ _here = _Here()
 
 
 @contextmanager
-def asked_from(frame: tuple[str, int] | None) -> Iterator[None]:
+def _asked_from(frame: tuple[str, int] | None) -> Iterator[None]:
     """Inside, this thread works for a line of another thread: errors name that one."""
     before, _here.asked_from = _here.asked_from, frame
     try:

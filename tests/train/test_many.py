@@ -46,11 +46,12 @@ def networks(count=5, dropout=0.0, hidden=8):
 def trained_alone(nets, own, **options):
     """Each by `fit`, all from the same state of the default generator."""
     start = default_generator.get_state()
-    histories = []
+    histories, states = [], []
     for net, options_of_its_own in zip(nets, own, strict=True):
         default_generator.set_state(start)
         histories.append(pl.fit(net, **{**options, **options_of_its_own}, verbose=0))
-    return histories
+        states.append(default_generator.get_state())
+    return histories, states
 
 
 def same(a, b):
@@ -68,7 +69,7 @@ def test_each_network_gets_the_bits_that_fit_alone_gives_it(tier):
     many_nets, nets = networks(), networks()
     own = [{"seed": n, "epochs": 1 + n % 2} for n in range(5)]
     got = pl.fit_many(many_nets, (X, Y), **OPTIONS, each=own, verbose=0)
-    expected = trained_alone(nets, own, data=(X, Y), **OPTIONS)
+    expected, _ = trained_alone(nets, own, data=(X, Y), **OPTIONS)
     assert same(many_nets, nets)
     assert [h.loss for h in got] == [h.loss for h in expected]
 
@@ -85,7 +86,7 @@ def test_options_and_structures_may_differ(tier):
     many_nets, nets = make(), make()
     common = {**OPTIONS, "validation": 0.2, "metrics": ["accuracy"]}
     got = pl.fit_many(many_nets, (X, Y), **common, each=own(many_nets), verbose=0)
-    expected = trained_alone(nets, own(nets), data=(X, Y), **common)
+    expected, _ = trained_alone(nets, own(nets), data=(X, Y), **common)
     assert same(many_nets, nets)
     assert [h["val_accuracy"] for h in got] == [h["val_accuracy"] for h in expected]
 
@@ -97,13 +98,9 @@ def test_each_network_draws_from_where_the_generator_stood(tier):
     pl.fit_many(many_nets, (X, Y), **OPTIONS, each=own, verbose=0)
     after = default_generator.get_state()
     pl.manual_seed(11)
-    trained_alone(nets, own, data=(X, Y), **OPTIONS)
+    states = trained_alone(nets, own, data=(X, Y), **OPTIONS)[1]
     assert same(many_nets, nets)
-    pl.manual_seed(11)
-    trained_alone(networks(1, dropout=0.5), [own[1]], data=(X, Y), **OPTIONS)
-    networks(1)
-    pl.manual_seed(11)
-    pl.fit(networks(1, dropout=0.5)[0], (X, Y), **{**OPTIONS, "epochs": 3}, verbose=0)
+    assert np.array_equal(after, states[1])
 
 
 def test_data_may_differ_from_network_to_network():
@@ -175,18 +172,66 @@ def test_one_line_tells_how_far_all_are(capsys):
     assert "took" in out
 
 
-def test_networks_that_are_alike_share_machine_code(monkeypatch):
+@pytest.fixture
+def made(monkeypatch):
+    """The names of what was made anew: recordings and programs."""
     pytest.importorskip("llvmlite")
-    from pellucid.compiler import native_plan
+    from pellucid.compiler import native_plan, programs
 
-    made = []
-    monkeypatch.setattr(native_plan, "lower", lambda *a, lower=native_plan.lower: made.append(a) or lower(*a))
     monkeypatch.setenv("PELLUCID_COMPILE", "llvm")
-    rates = [{"optimizer": lambda p, n=n: optim.SGD(p, lr=0.1 * n)} for n in range(1, 7)]
-    pl.fit_many(networks(6), (X, Y), **OPTIONS, each=rates, verbose=0)
-    assert len(made) == 1
+    names = []
+    for module, name in ((programs, "recorded"), (native_plan, "lower")):
+        make = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, make=make, name=name: names.append(name) or make(*a))
+    return names
+
+
+def test_networks_that_are_alike_share_a_recording_and_machine_code(made):
+    def own():
+        return [{"optimizer": lambda p, n=n: optim.SGD(p, lr=0.1 * n, momentum=0.5)} for n in range(1, 7)]
+
+    many_nets, nets = networks(6, dropout=0.2), networks(6, dropout=0.2)
+    start = default_generator.get_state()
+    pl.fit_many(many_nets, (X, Y), **OPTIONS, each=own(), verbose=0)
+    assert sorted(made) == ["lower", "recorded"]
+    default_generator.set_state(start)
+    trained_alone(nets, own(), data=(X, Y), **OPTIONS)
+    assert same(many_nets, nets)
+
+
+def test_networks_of_other_shapes_get_their_own(made):
     pl.fit_many([*networks(2), *networks(2, hidden=5)], (X, Y), **OPTIONS, verbose=0)
-    assert len(made) == 3
+    assert sorted(made) == ["lower"] * 2 + ["recorded"] * 2
+
+
+class Sign(nn.Module):
+    """What it computes depends on what is no number: a function, an array."""
+
+    def __init__(self, function, shift):
+        self.inner, self.function, self.shift = nn.Linear(6, 3), function, shift
+
+    def forward(self, x):
+        return self.function(self.inner(x)) + self.shift
+
+
+def test_what_is_not_seen_to_be_alike_is_recorded_by_itself(made):
+    def make():
+        pl.manual_seed(1)
+        shifts = [np.full(3, n, np.float32) for n in (0.0, 1.0)]
+        functions = [lambda t: t * 2.0, lambda t: t * 3.0]
+        return [Sign(f, a) for f in functions for a in shifts]
+
+    own = [{"optimizer": lambda p, n=n: optim.SGD(p, lr=0.1, weight_decay=0.1 * (n % 2))} for n in range(4)]
+    many_nets, nets = make(), make()
+    pl.fit_many(many_nets, (X, Y), **OPTIONS, each=own, verbose=0)
+    trained_alone(nets, own, data=(X, Y), **OPTIONS)
+    assert same(many_nets, nets)
+    same_nets, nets = networks(4), networks(4)
+    del made[:]
+    pl.fit_many(same_nets, (X, Y), **OPTIONS, each=own, verbose=0)
+    assert sorted(made) == ["lower"] * 2 + ["recorded"] * 3  # the first alone serves others
+    trained_alone(nets, own, data=(X, Y), **OPTIONS)
+    assert same(same_nets, nets)
 
 
 def test_many_short_runs_are_worth_compiling_together(monkeypatch):

@@ -56,9 +56,7 @@ class Arguments:
         return tensor.data.shape, tensor.data.dtype
 
 
-def with_tensors(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Callable[..., Any]:
+def with_tensors(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., Any]:
     """The function of the Tensors alone, in the order of `Arguments.tensors`; all other arguments are these."""
     if not kwargs and all(isinstance(x, Tensor | np.ndarray) for x in args) and len(set(map(id, args))) == len(args):
         return function

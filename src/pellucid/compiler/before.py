@@ -1,5 +1,5 @@
-"""What a function may change comes in; it is put back when the function has run. Called by `record`, whose runs shall leave
-no trace: it listens to the operations, so that it also finds what cannot be seen from outside.
+"""What a function may change comes in; it is put back when the function has run. Called by `record`, whose runs shall
+leave no trace: it listens to the operations, so that it also finds what cannot be seen from outside.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pellucid.graph.names import is_module, is_optimizer
 
 
 class Before(Recorder):
-    """Arrays and gradients of tensors, and what optimizers remember of their steps, as they were: a `with` block puts them
-    back at its end. Inside, used gradients are gone, and others are copies.
+    """Arrays and gradients of tensors, and what optimizers remember of their steps, as they were: a `with` block puts
+    them back at its end. Inside, used gradients are gone, and others are copies.
 
     Attributes
         tensors, optimizers : those that were given, and those that were met since

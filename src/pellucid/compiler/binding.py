@@ -6,18 +6,14 @@ the next.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
 from pellucid._typing import Array
-from pellucid.core.written import WRITES, changed_now, mark
+from pellucid.core.written import LENT, WRITES, changed_now, mark
 from pellucid.graph.ir import Graph
-
-# Arrays that were made here, by their id: no one else writes to them, and plans may.
-_OWN: weakref.WeakValueDictionary[int, Array] = weakref.WeakValueDictionary()
 
 
 def _adjoin(arrays: Sequence[Array]) -> bool:
@@ -62,7 +58,7 @@ class Binding:
                 part: Array = np.ndarray(array.shape, array.dtype, memory, start)
                 part[...] = array
                 start += array.nbytes
-                _OWN[id(part)] = self.arrays[n] = self._tensors[n].__dict__["data"] = part
+                LENT[id(part)] = self.arrays[n] = self._tensors[n].__dict__["data"] = part
             self._mark()
         first = self.arrays[positions[0]]
         offset = first.ctypes.data - np.ndarray(0, np.uint8, first.base).ctypes.data
@@ -93,7 +89,7 @@ class Binding:
         """The tensor's array, made our own where the plan writes to it or wants another order."""
         tensor, order = self._tensors[position], self._orders[position]
         array = tensor.data
-        own = _OWN.get(id(array)) is array
+        own = LENT.get(id(array)) is array
         if order is not None:
             fits = array.flags.f_contiguous if order == "F" else array.flags.c_contiguous
         else:
@@ -101,6 +97,6 @@ class Binding:
         if fits and (own or not self._updated[position]):
             return array
         array = np.array(array, order=order or "C", copy=True)
-        _OWN[id(array)] = array
+        LENT[id(array)] = array
         tensor.__dict__["data"] = array
         return array

@@ -49,7 +49,9 @@ class Guards:
         self._groups = [(o.param_groups, _members(o)) for o in optimizers]
         self._states = [(s, name, x) for o in optimizers for s in o.state.values() for name, x in s.items()]
         self._counts = [(o.state, len(o.state)) for o in optimizers]
-        self._captured = [[c.tensor, c.tensor.data, c.tensor.requires_grad] for c in graph.captured if not c.constant]
+        self._captured: list[list[Any]] = [
+            [c.tensor, c.tensor.data, c.tensor.requires_grad] for c in graph.captured if not c.constant
+        ]
         self._gradients = list(gradients.items())
 
     def hold(self, arguments: Sequence[Tensor]) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid._typing import Array, DType
+from pellucid._typing import DType
 from pellucid.compiler.before import Before
 from pellucid.compiler.guards import Guards, Place, outstanding
 from pellucid.core.context import Recorder, state
@@ -100,10 +100,11 @@ def recorded(function: Callable[..., Any], arguments: Sequence[Tensor]) -> Recor
         kept = _alive(results)
         if kept:
             raise RecordingError("compiler.kept", op=kept)
-    except Exception as problem:
+    except BaseException as problem:
         first.put_attributes_back()
         around.put_back()
-        if second is not None and second.options_read and not isinstance(problem, RecordingError):
+        ours = isinstance(problem, RecordingError) or not isinstance(problem, Exception)
+        if second is not None and second.options_read and not ours:
             # A Setting may have come where only a number will do: the function itself shall tell.
             raise RecordingError("compiler.setting", problem=f"{type(problem).__name__}: {problem}") from problem
         raise
@@ -221,6 +222,7 @@ def _without_unread(graph: Graph, count: int) -> tuple[Graph, list[int]]:
 
 @contextmanager
 def listening(recorder: Recorder) -> Iterator[None]:
+    """Let a recorder hear of all that happens inside."""
     state.recorder = recorder
     try:
         yield

@@ -17,7 +17,7 @@ from pellucid.core.op import NONE, REGISTRY, Op
 from pellucid.core.operators import Operators
 from pellucid.core.other_names import explains_calls
 from pellucid.core.setting import Setting
-from pellucid.core.written import changed_now, clock, note_write
+from pellucid.core.written import changed_now, clock, is_lent, note_write
 from pellucid.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -176,6 +176,8 @@ class Tensor(Operators):
                 value = apply(REGISTRY["cast"], [value], {"dtype": before.dtype.name})
                 array = value.data
             recorder.assignment(self, value)
+        elif is_lent(array) and array is not before:
+            array = array.copy()
         self.__dict__["data"] = array if array.dtype is before.dtype else array.astype(before.dtype, copy=False)
         self._changed = changed_now()
         return self

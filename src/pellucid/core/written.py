@@ -39,6 +39,15 @@ WRITES: dict[int, tuple[weakref.ref[Array], int]] = {}
 array."""
 
 
+LENT: weakref.WeakValueDictionary[int, Array] = weakref.WeakValueDictionary()
+"""Arrays, by id, that compiled code writes to in place: whoever keeps the values of one needs a copy."""
+
+
+def is_lent(array: Array) -> bool:
+    """Whether compiled code writes to this memory."""
+    return bool(LENT) and (array is LENT.get(id(array)) or id(owner(array)) in LENT)
+
+
 def owner(array: Array) -> Array:
     """The array whose memory this one looks at: itself, or the one that it is a view of."""
     while isinstance(array.base, np.ndarray):

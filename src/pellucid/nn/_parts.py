@@ -57,13 +57,13 @@ class Parameter(Tensor):
         super().__init__(data, dtype, requires_grad)
 
 
-_behaviour_changes = 0
+_behaviour_changes = object()
 
 
 def note_behaviour() -> None:
     """Something that `forward` may depend on has changed in a module."""
     global _behaviour_changes
-    _behaviour_changes += 1
+    _behaviour_changes = object()  # no number: threads that count at once could come back to one that was there
 
 
 _OF_THIS_OBJECT = ("_named_at", "_chain", "_entry", "_behaviour")
@@ -91,11 +91,7 @@ class Parts:
 
     def __getstate__(self) -> dict[str, Any]:
         # What was worked out from the count of registrations holds in this process and for this object only.
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if name not in _OF_THIS_OBJECT
-        }
+        return {name: value for name, value in vars(self).items() if name not in _OF_THIS_OBJECT}
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):

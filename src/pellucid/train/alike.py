@@ -1,5 +1,5 @@
 """A run comes in; a key leaves that is the same for runs whose steps do the same on other tensors: one recording and
-one piece of machine code serve them all. Called by `compiled`.
+one piece of machine code serve them all. Called by `compiled` and `checks`.
 
 Where two runs might differ the key differs: what is not known to be a plain value is told apart by identity.
 """

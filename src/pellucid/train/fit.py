@@ -193,8 +193,7 @@ def _data(
 ) -> tuple[Loader, Dataset | None, int, Array | None]:
     """The loader, the held-out set, how many rows were given, and which of them the loader has, where some are held
     out."""
-    form = (model_dtype(model), takes_whole_numbers(model))
-    dataset = once(data, ("dataset", form), lambda: prepared(model, data))
+    dataset = _prepared(model, data)
     if dataset.y is None:
         raise DataError("train.no-targets", rows=len(dataset))
     if isinstance(data, Loader):
@@ -206,7 +205,7 @@ def _data(
         parts = ("parts", validation, shuffle, seed)
         kept, dataset, held_out = once(dataset, parts, lambda: _apart(dataset, validation, shuffle, seed))
     elif validation is not None:
-        held_out = once(validation, ("dataset", form), lambda: prepared(model, validation))
+        held_out = _prepared(model, validation)
         if held_out.y is None:
             raise DataError("train.no-targets", rows=len(held_out))
         if held_out.x.shape[1:] != dataset.x.shape[1:]:
@@ -214,6 +213,14 @@ def _data(
     if isinstance(data, Loader) and dataset is data.data:
         return data, held_out, rows, kept
     return Loader(dataset, batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last), held_out, rows, kept
+
+
+def _prepared(model: Module, data: Any) -> Dataset:
+    """As `prepared`; the same Dataset for all networks of `fit_many` that take the data in one form."""
+    if member() is None:
+        return prepared(model, data)
+    form = (model_dtype(model), takes_whole_numbers(model))
+    return once(data, ("dataset", form), lambda: prepared(model, data))
 
 
 def _apart(dataset: Dataset, validation: Any, shuffle: bool, seed: int) -> tuple[Array, Dataset, Dataset]:

@@ -22,7 +22,7 @@ from pellucid._typing import Array
 from pellucid.compiler.threads import get_num_threads, limited
 from pellucid.core.check import Options, checked, shown, unknown_argument
 from pellucid.core.rng import default_generator, own_draws
-from pellucid.errors import ArgumentError, ArgumentTypeError, asked_from, user_frame
+from pellucid.errors import ArgumentError, ArgumentTypeError, _asked_from, user_frame
 from pellucid.optim import Optimizer
 from pellucid.train.callbacks import Callback
 from pellucid.train.fit import fit
@@ -139,7 +139,7 @@ class _Company:
 
     def _work(self, threads: int, draws: Array, frame: tuple[str, int] | None) -> None:
         """Train the next network while there is one; what each thread does."""
-        with limited(threads), asked_from(frame):
+        with limited(threads), _asked_from(frame):
             while (n := self._next()) < len(self.nets):
                 try:
                     if self.history.stopped_by is None:

@@ -47,6 +47,7 @@ def progress(verbose: int, stream: TextIO | None = None) -> Progress:
 
 
 def is_terminal(stream: TextIO) -> bool:
+    """Whether a line can be drawn anew there."""
     """Whether a stream is a terminal on which a line can be drawn anew."""
     try:
         return stream.isatty() and os.environ.get("TERM") != "dumb"

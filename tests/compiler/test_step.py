@@ -1,0 +1,532 @@
+"""Compiled functions do what the functions do, and go on doing it while Python changes everything around them."""
+
+import copy
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+import pellucid as pl
+from pellucid import nn, optim
+from pellucid.compiler.step import MOST, OFTEN
+from pellucid.errors import ArgumentError, ArgumentTypeError, GradientError, PellucidWarning, RecordingError
+from tests.compiler.both_ways import (
+    X_OTHER,
+    Y_OTHER,
+    X,
+    Y,
+    assert_same_both_ways,
+    cross_entropy,
+    error_of,
+    network,
+    state_of,
+    step_of,
+)
+
+PROGRAMS = {}
+
+
+def program(function):
+    PROGRAMS[function.__name__] = function
+    return function
+
+
+@pytest.fixture(params=["numpy", "llvm"])
+def tier(request):
+    if request.param == "llvm":
+        pytest.importorskip("llvmlite")
+    return request.param
+
+
+# The usual step, and what is around it
+
+
+@program
+def plain_step(compile):
+    model = network()
+    optimizer = optim.Adam(model.parameters(), lr=0.02)
+    step = compile(step_of(model, optimizer))
+    return [step(X, Y) for _ in range(4)], step(X[:3], Y[:3]), step(X_OTHER, Y_OTHER), state_of(model, optimizer)
+
+
+@program
+def clipping(compile):
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    step = compile(step_of(model, optimizer, lambda: optim.clip_grad_norm_(model.parameters(), 0.1)))
+    return [step(X, Y) for _ in range(4)], state_of(model, optimizer)
+
+
+@program
+def a_schedule_inside(compile):
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    schedule = optim.StepLR(optimizer, 2, 0.5)
+    usual = step_of(model, optimizer)
+
+    def step(x, y):
+        loss = usual(x, y)
+        schedule.step()
+        return loss
+
+    step = compile(step)
+    rates = [(step(X, Y), optimizer.param_groups[0]["lr"], schedule.last_epoch) for _ in range(6)]
+    return rates, state_of(model)
+
+
+@program
+def a_schedule_outside(compile):
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    schedule = optim.CosineAnnealingLR(optimizer, 5)
+    step = compile(step_of(model, optimizer))
+    found = []
+    for _ in range(6):
+        found.append((step(X, Y), optimizer.param_groups[0]["lr"]))
+        schedule.step()
+    return found, state_of(model)
+
+
+@program
+def dropout_draws_the_same_masks(compile):
+    model = network(dropout=0.4)
+    step = compile(step_of(model, optim.SGD(model.parameters(), lr=0.1)))
+    found = [step(X, Y), step(X, Y), model(X), step(X_OTHER, Y_OTHER), pl.uniform(shape=(3,))]
+    model.eval()
+    found.append(step(X, Y))
+    model.train()
+    found.append(step(X, Y))
+    model[2].p = 0.9
+    found.append(step(X, Y))
+    pl.manual_seed(9)
+    return found, step(X, Y), state_of(model)
+
+
+@program
+def batch_statistics(compile):
+    model = network(normalized=True)
+    step = compile(step_of(model, optim.SGD(model.parameters(), lr=0.1)))
+    found = [step(X, Y), step(X_OTHER, Y_OTHER), state_of(model)]
+    model.eval()
+    found += [step(X, Y), model(X)]
+    model.train()
+    return found, step(X[:3], Y[:3]), state_of(model)
+
+
+@program
+def a_network_in_use(compile):
+    model = network(dropout=0.3, normalized=True)
+    use = compile(model)
+    found = [use(X), use(X)]
+    model.eval()
+    found += [use(X), use(X_OTHER), use(X[:3]), use(X.astype("f8")), use(X.tolist()), use(X > 0)]
+    with pl.no_grad():
+        found.append(use(X))
+    return found, state_of(model)
+
+
+@program
+def options_of_the_optimizer(compile):
+    model = network()
+    optimizer = optim.AdamW(model.parameters(), lr=0.01)
+    group = optimizer.param_groups[0]
+    step = compile(step_of(model, optimizer))
+    found = [step(X, Y)]
+    for option in (
+        {"lr": 0.1}, {"weight_decay": 0.5}, {"betas": (0.5, 0.6)}, {"weight_decay": 0}, {"lr": np.float64(0.05)},
+        {"eps": 1e-3}, {"lr": 1}, {"lr": 0.0}, {"amsgrad": True}, {"maximize": True}, {"lr": 0.02},
+    ):  # fmt: skip
+        group.update(option)
+        found += [step(X, Y), step(X, Y)]
+    return found, state_of(model, optimizer)
+
+
+@program
+def parameters_are_frozen_and_freed(compile):
+    model = network()
+    optimizer = optim.Adam(model.parameters())
+    step = compile(step_of(model, optimizer))
+    found = [step(X, Y)]
+    for wanted in (False, True, False):
+        model[0].weight.requires_grad = wanted
+        found += [step(X, Y), state_of(model, optimizer)]
+    return found
+
+
+@program
+def states_are_loaded(compile):
+    model = network()
+    optimizer = optim.Adam(model.parameters(), lr=0.02)
+    step = compile(step_of(model, optimizer))
+    step(X, Y)
+    weights, moments = model.state_dict(), copy.deepcopy(optimizer.state_dict())
+    found = [step(X, Y) for _ in range(3)]
+    model.load_state_dict(weights)
+    optimizer.load_state_dict(moments)
+    return found, [step(X, Y) for _ in range(3)], state_of(model, optimizer)
+
+
+@program
+def parameters_are_written(compile):
+    model = network()
+    optimizer = optim.Adam(model.parameters(), lr=0.02)
+    step, use = compile(step_of(model, optimizer)), compile(model)
+    p, found = model[0].weight, [step(X, Y), use(X)]
+
+    def doubled():
+        with pl.no_grad():
+            p.__imul__(2.0)
+
+    for write in (
+        lambda: setattr(p, "data", np.ones((6, 5), "f4")),
+        lambda: p.assign(pl.ones((6, 5)) * 2),
+        lambda: p.data.fill(0.5),
+        lambda: p.data[0].__iadd__(1.0),
+        doubled,
+        lambda: setattr(p, "data", np.asfortranarray(p.data) + 1),
+        lambda: setattr(p, "data", np.ones((6, 10), "f4")[:, ::2]),
+    ):
+        write()
+        found += [use(X), step(X, Y), p.data.copy(), use(X)]
+    return found, state_of(model, optimizer)
+
+
+@program
+def a_network_turns_into_float64(compile):
+    model = network()
+    step = compile(step_of(model, optim.SGD(model.parameters(), lr=0.02)))
+    found = [step(X, Y)]
+    model.double()
+    return found, [step(X.astype("f8"), Y) for _ in range(2)], step(X, Y), state_of(model)
+
+
+@program
+def parts_are_replaced(compile):
+    model = network()
+    use, found = compile(model), []
+    for change in (
+        lambda: setattr(model[0], "weight", nn.Parameter(np.ones((6, 5), "f4"))),
+        lambda: setattr(model, "3", nn.Linear(6, 4)),
+        lambda: setattr(model[1], "forward", pl.tanh),
+        lambda: model.append(nn.ReLU()),
+    ):
+        found.append(use(X))
+        change()
+    return found, use(X)
+
+
+@program
+def hooks_come_and_go(compile):
+    model = network()
+    use = compile(model)
+    found = [use(X)]
+    handle = model[0].register_forward_hook(lambda module, args, output: output * 2.0)
+    found.append(use(X))
+    handle.remove()
+    return found, use(X)
+
+
+@program
+def a_trained_network_is_copied(compile):
+    model = network()
+    step = compile(step_of(model, optim.Adam(model.parameters(), lr=0.02)))
+    step(X, Y)
+    copies = copy.deepcopy(model), pickle.loads(pickle.dumps(model))  # noqa: S301 - our own bytes
+    weights = model.state_dict()
+    step(X, Y)
+    return state_of(model), *map(state_of, copies), weights
+
+
+@program
+def several_functions_of_one_network(compile):
+    model = network()
+    adam, sgd = optim.Adam(model.parameters(), lr=0.02), optim.SGD(model.parameters(), lr=0.1)
+    steps, use = [compile(step_of(model, o)) for o in (adam, sgd)], compile(model)
+    found = [(steps[0](X, Y), use(X), steps[1](X, Y), use(X_OTHER)) for _ in range(3)]
+    return found, state_of(model, adam)
+
+
+@program
+def functions_inside_functions(compile):
+    model = network(dropout=0.3)
+    optimizer = optim.Adam(model.parameters(), lr=0.02)
+    use = compile(model)
+    loss_of = compile(lambda x, y: cross_entropy(use(x), y))
+
+    def step(x, y):
+        loss = loss_of(x, y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step = compile(step)
+    found = [step(X, Y), step(X, Y)]
+    model.eval()
+    return found, step(X, Y), state_of(model)
+
+
+@program
+def parameter_groups(compile):
+    model = network()
+    groups = [{"params": model[0].parameters(), "lr": 0.1}, {"params": [model[3].weight]}]
+    optimizer = optim.Adam(groups, lr=0.01)
+    step = compile(step_of(model, optimizer))
+    found = [step(X, Y)]
+    optimizer.param_groups[1]["lr"] = 0.3
+    found.append(step(X, Y))
+    optimizer.add_param_group({"params": [model[3].bias]})
+    return found, step(X, Y), step(X, Y), state_of(model)
+
+
+@program
+def adversaries(compile):
+    pl.manual_seed(1)
+    maker, judge = nn.Linear(4, 5), nn.Sequential(nn.Linear(5, 4), nn.Sigmoid(), nn.Linear(4, 1))
+    makers, judges = optim.SGD(maker.parameters(), lr=0.1), optim.SGD(judge.parameters(), lr=0.1)
+    criterion = nn.BCEWithLogitsLoss()
+
+    def step(x):
+        made = maker(pl.normal(shape=(8, 4)))
+        judges.zero_grad()
+        judged = criterion(judge(x), pl.ones((8, 1))) + criterion(judge(made.detach()), pl.zeros((8, 1)))
+        judged.backward()
+        judges.step()
+        makers.zero_grad()
+        fooled = criterion(judge(made), pl.ones((8, 1)))
+        fooled.backward()
+        makers.step()
+        return {"judged": judged, "fooled": fooled}
+
+    step = compile(step)
+    return [step(X) for _ in range(3)], state_of(maker), state_of(judge)
+
+
+@program
+def averaged_weights(compile):
+    model = network()
+    average = copy.deepcopy(model)
+    usual = step_of(model, optim.SGD(model.parameters(), lr=0.1))
+
+    def step(x, y):
+        loss = usual(x, y)
+        with pl.no_grad():
+            for p, q in zip(average.parameters(), model.parameters(), strict=True):
+                p.assign(p * 0.9 + q * 0.1)
+        return loss
+
+    step = compile(step)
+    return [step(X, Y) for _ in range(3)], state_of(model), state_of(average)
+
+
+@program
+def tied_weights(compile):
+    pl.manual_seed(1)
+    first, last = nn.Linear(5, 5), nn.Linear(5, 5)
+    last.weight = first.weight
+    model = nn.Sequential(first, nn.Sigmoid(), last)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+    def step(x):
+        loss = (model(x) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step = compile(step)
+    return [step(X) for _ in range(3)], state_of(model)
+
+
+@program
+def state_changes_places(compile):
+    a, b = pl.Tensor([1.0, 2.0]), pl.Tensor([3.0, 4.0])
+
+    def swap(x):
+        before = pl.positive(a)
+        a.assign(b)
+        b.assign(before)
+        return a + x
+
+    swap = compile(swap)
+    return [(swap(pl.Tensor([0.0, 1.0])), a.data.copy(), b.data.copy()) for _ in range(3)]
+
+
+# Errors
+
+
+@program
+def labels_out_of_range(compile):
+    model = network()
+    optimizer = optim.Adam(model.parameters(), lr=0.1)
+    step = compile(step_of(model, optimizer))
+    wrong = Y.copy()
+    wrong[2] = 7
+    found = [error_of(step, X, wrong), state_of(model), step(X, Y)]
+    return found, [(error_of(step, X, wrong), state_of(model, optimizer)) for _ in range(2)], step(X, Y)
+
+
+@program
+def indices_out_of_range(compile):
+    table = pl.Tensor(np.arange(30, dtype="f4").reshape(10, 3))
+    embedding, pick = nn.Embedding(10, 3), compile(lambda x: table[x.argmax(axis=1) * 4])
+    embed = compile(embedding)
+    found = [embed(np.array([1, 2])), embed(np.array([9, 0])), pick(pl.Tensor(np.eye(3, dtype="f4")))]
+    found += [error_of(embed, np.array(i)) for i in ([1, 10], [-11, 0])]
+    return found, error_of(pick, pl.Tensor(np.eye(5, dtype="f4")))[0], pick(pl.Tensor(np.zeros((3, 3), "f4")))
+
+
+@program
+def an_error_inside(compile):
+    def step(x):
+        if x.shape[0] == 3:
+            raise ValueError("three rows")
+        return x * 2.0
+
+    step = compile(step)
+    return step(X), error_of(step, X[:3]), step(X)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_compiled_program_does_the_same(name, tier):
+    assert_same_both_ways(PROGRAMS[name], tier)
+
+
+# Threads
+
+
+def test_threads_share_a_compiled_network(tier, monkeypatch):
+    monkeypatch.setenv("PELLUCID_COMPILE", tier)
+    model = network().eval()
+    use, wrong = pl.compile(model), []
+
+    def work(x):
+        expected = model(x).data
+        for _ in range(200):
+            if not np.allclose(use(x).data, expected, rtol=1e-4, atol=1e-5):
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work, args=(x,)) for x in (X, X_OTHER, X)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_threads_compile_each_its_own(tier, monkeypatch):
+    monkeypatch.setenv("PELLUCID_COMPILE", tier)
+    found = {}
+
+    def work(n):
+        matrix = np.full((5, 5), n, "f4")
+        double = pl.compile(lambda x: x @ pl.Tensor(matrix) * 2.0)
+        found[n] = [double(pl.Tensor(X)).data for _ in range(3)]
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for n, results in found.items():
+        for result in results:
+            np.testing.assert_allclose(result, X @ np.full((5, 5), 2 * n, "f4"), rtol=1e-5, atol=1e-5)
+
+
+# What only a compiled function has
+
+
+def test_it_says_how_it_ran(tier, monkeypatch):
+    monkeypatch.setenv("PELLUCID_COMPILE", tier)
+    model = network()
+    step = pl.compile(step_of(model, optim.SGD(model.parameters(), lr=0.1)))
+    assert (step.tier, step.__name__) == ("none", "step")
+    with pytest.raises(RecordingError, match="there is no compiled form"):
+        _ = step.graph
+    step(X, Y)
+    assert step.tier == tier
+    assert step.graph.name == "step"
+    assert [value.name for value in step.graph.inputs] == ["x", "y"]
+    assert "def " in step.source
+    assert step.memory.peak > 0
+
+
+def test_without_compiling_it_is_the_function(monkeypatch):
+    monkeypatch.setenv("PELLUCID_COMPILE", "off")
+    double = pl.compile(lambda x: x * 2.0)
+    assert double(X).tolist() == (X * 2.0).tolist()
+    assert double.tier == "eager"
+
+
+def test_only_functions_are_compiled():
+    with pytest.raises(ArgumentTypeError) as caught:
+        pl.compile(3)
+    assert "only a function or a network can be compiled" in str(caught.value)
+
+
+def test_an_unknown_tier_is_refused(monkeypatch):
+    monkeypatch.setenv("PELLUCID_COMPILE", "fast")
+    with pytest.raises(ArgumentError, match="PELLUCID_COMPILE"):
+        pl.compile(lambda x: x * 2.0)(pl.ones((3,)))
+
+
+def test_batches_of_another_size_run_by_numpy_until_there_are_many(monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setenv("PELLUCID_COMPILE", "llvm")
+    use = pl.compile(network().eval())
+    use(X)
+    tiers = []
+    for _ in range(OFTEN + 1):
+        use(X[:3])
+        tiers.append(use.tier)
+    assert tiers == ["numpy"] * (OFTEN - 1) + ["llvm"] * 2
+
+
+def test_what_is_recorded_at_every_call_runs_as_it_is(monkeypatch):
+    monkeypatch.setenv("PELLUCID_COMPILE", "numpy")
+    scaled = pl.compile(lambda x, factor: x * factor)
+    x = pl.ones((2,))
+    for n in range(MOST):
+        assert scaled(x, float(n)).tolist() == [n, n]
+    assert scaled.tier == "numpy"
+    with pytest.warns(PellucidWarning, match=f"after {MOST} recordings"):
+        assert scaled(x, -1.0).tolist() == [-1, -1]
+    assert scaled.tier == "eager"
+    assert scaled(x, 1.0).tolist() == [1, 1]
+    assert scaled.tier == "numpy"
+
+
+@pytest.mark.parametrize("outside", ["loss", "network"])
+def test_a_result_cannot_be_differentiated_and_says_so(outside, tier, monkeypatch):
+    monkeypatch.setenv("PELLUCID_COMPILE", tier)
+    model = network()
+    if outside == "loss":
+        loss = pl.compile(lambda x, y: cross_entropy(model(x), y))(X, Y)
+    else:
+        loss = cross_entropy(pl.compile(model)(X), Y)
+    assert loss.requires_grad
+    with pytest.raises(GradientError, match="the result of a compiled function cannot be differentiated"):
+        loss.backward()
+    with pl.no_grad():
+        assert not pl.compile(model)(X).requires_grad
+
+
+@pytest.mark.torch
+def test_a_compiled_step_is_that_of_pytorch(tier, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setenv("PELLUCID_COMPILE", tier)
+    ours = network()
+    theirs = torch.nn.Sequential(torch.nn.Linear(5, 6), torch.nn.Sigmoid(), torch.nn.Identity(), torch.nn.Linear(6, 3))
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        q.data = torch.tensor(p.data)
+    optimizer = optim.AdamW(ours.parameters(), lr=0.02, weight_decay=0.1)
+    other = torch.optim.AdamW(theirs.parameters(), lr=0.02, weight_decay=0.1)
+    step = pl.compile(step_of(ours, optimizer, lambda: optim.clip_grad_norm_(ours.parameters(), 0.5)))
+    for _ in range(10):
+        other.zero_grad()
+        loss = torch.nn.functional.cross_entropy(theirs(torch.tensor(X)), torch.tensor(Y))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 0.5)
+        other.step()
+        assert step(X, Y).item() == pytest.approx(loss.item(), rel=1e-5)
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-4, atol=1e-6)
