@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import digits
+from benchmarks.kinds import Reach
 from benchmarks.race import race, sides_of
 from benchmarks.report import heading, section
 from benchmarks.side import workload
@@ -36,7 +37,7 @@ def main() -> int:
     for name in names:
         work = workload(name)
         with tempfile.TemporaryDirectory() as folder:
-            if work.kind == "reach":
+            if isinstance(work, Reach):
                 digits.write(Path(folder), work)
             sides = sides_of(name, work, peers, Path(folder))
             race(sides, arguments.rounds, arguments.seconds)

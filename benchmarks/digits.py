@@ -46,10 +46,10 @@ def write(folder: Path, work: Reach) -> None:
     x, y = np.asarray(data.x, np.float32)[mixed], np.asarray(data.y)[mixed]
     first, rest = slice(TRAINING_ROWS), slice(TRAINING_ROWS, None)
     loader = Loader((x[first], y[first]), work.batch, shuffle=True)
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for n, (i, o) in enumerate(zip(work.sizes[:-1], work.sizes[1:], strict=True)):
         arrays[f"w{n}"] = rng.standard_normal((o, i), dtype=np.float32) * np.float32(np.sqrt(2 / i))
         arrays[f"b{n}"] = np.zeros(o, np.float32)
     orders = np.stack([loader.order(epoch) for epoch in range(work.most_epochs)])
-    test = {"x_test": x[rest], "y_test": y[rest]}
-    np.savez(folder / "digits.npz", x=x[first], y=y[first], **test, orders=orders, **arrays)
+    arrays |= {"x": x[first], "y": y[first], "x_test": x[rest], "y_test": y[rest], "orders": orders}
+    np.savez(folder / "digits.npz", allow_pickle=False, **arrays)

@@ -251,7 +251,7 @@ class Product(Workload):
     kind: ClassVar[str] = "product"
     unit: ClassVar[str] = "µs a product"
 
-    size: int = 1536
+    size: int
 
     @property
     def flops(self) -> int:

@@ -91,6 +91,9 @@ class Side:
     version: str = ""
     value: float | None = None
     epochs: int = 1
+    """Of a round."""
+    latest_s: float = 0.0
+    """What the latest round measured, in all."""
     notes: list[dict[str, Any]] = field(default_factory=list)
     """What else the process told in each round."""
     failure: str = ""
@@ -149,6 +152,7 @@ class Side:
             self.process.stdin.flush()
         answer = self.answer()
         self.value = answer.get("value", self.value)
+        self.latest_s = answer["seconds"]
         machine_s = (time.perf_counter() - start) * CORES
         return answer["seconds"] / answer["steps"], max(0.0, self._others() - others) / machine_s
 

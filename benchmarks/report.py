@@ -73,10 +73,7 @@ def _table(timed: list[Side], peaks: list[Side], work: Workload) -> list[str]:
         lines.append(f"| {side.library} {side.version}, {side.configuration}{_note(side)} | {' | '.join(cells)} |")
     if peak:
         told = "; ".join(f"{s.configuration} {_speed(s, median(s))} and {_speed(s, min(s.seconds))}" for s in peaks)
-        lines += [
-            "",
-            f"Peak, NumPy's products of {peaks[0].work.size} x {peaks[0].work.size}, GFLOP/s, median and best: {told}.",
-        ]  # type: ignore[attr-defined]
+        lines += ["", f"Peak, {peaks[0].work.title}, GFLOP/s, median and best: {told}."]
     return lines
 
 

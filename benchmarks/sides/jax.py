@@ -70,7 +70,7 @@ def updated(optimizer: str, rate: float, layers: Any, gradients: Any, memory: An
 
 
 def step_of(work: Train | Reach, optimizer: str, loss: str, hidden: str, out_first: bool) -> Callable[..., Any]:
-    def step(state: State, batch: tuple[jax.Array, jax.Array]) -> tuple[State, jax.Array]:
+    def step(state: State, batch: tuple[jax.Array, jax.Array]) -> Any:
         layers, memory = state
         x, y = batch
         value, gradients = jax.value_and_grad(lambda p: LOSSES[loss](forward(p, x, hidden, out_first), y))(layers)
@@ -98,18 +98,18 @@ class train:
         states = [first_state(work.optimizer, arrays(work.layers(n), self.out_first)) for n in range(work.models)]
         self.state = states[0] if work.models == 1 else jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
-    def _one(self, state: State, x: jax.Array, y: jax.Array, rows: jax.Array) -> tuple[State, jax.Array]:
-        return self.step(state, (x[rows], y[rows]) if self.gathers else (x, y))  # type: ignore[no-any-return]
+    def _one(self, state: State, x: jax.Array, y: jax.Array, rows: jax.Array) -> Any:
+        return self.step(state, (x[rows], y[rows]) if self.gathers else (x, y))
 
-    def _scan(self, state: State, x: jax.Array, y: jax.Array, orders: jax.Array) -> tuple[State, jax.Array]:
+    def _scan(self, state: State, x: jax.Array, y: jax.Array, orders: jax.Array) -> Any:
         """Orders has the rows of each step, or, where they come as they are, as many elements as there are epochs."""
         if self.gathers:
             return jax.lax.scan(lambda s, rows: self.step(s, (x[rows], y[rows])), state, orders)
         batches = tuple(a.reshape(self.work.steps, self.work.batch, -1) for a in (x, y))
         return jax.lax.scan(lambda s, _: jax.lax.scan(self.step, s, batches), state, orders)
 
-    def _vmap(self, state: State, x: jax.Array, y: jax.Array, orders: jax.Array) -> tuple[State, jax.Array]:
-        return jax.vmap(self._scan, in_axes=(0, None, None, None))(state, x, y, orders)  # type: ignore[no-any-return]
+    def _vmap(self, state: State, x: jax.Array, y: jax.Array, orders: jax.Array) -> Any:
+        return jax.vmap(self._scan, in_axes=(0, None, None, None))(state, x, y, orders)
 
     def round(self, number: int, epochs: int) -> tuple[float, int]:
         work = self.work
@@ -191,8 +191,8 @@ def reach(work: Reach, method: str, threads: int) -> dict[str, Any]:
     step = step_of(work, "adam", "cross_entropy", "relu", False)
     whole = len(data.x) // work.batch * work.batch
 
-    @jax.jit
-    def epoch_of(state: State, order: jax.Array) -> tuple[State, jax.Array]:
+    @jax.jit  # type: ignore[untyped-decorator]
+    def epoch_of(state: State, order: jax.Array) -> Any:
         rows = order[:whole].reshape(-1, work.batch)
         state, _ = jax.lax.scan(lambda s, r: step(s, (x[r], y[r])), state, rows)
         state, _ = step(state, (x[order[whole:]], y[order[whole:]]))

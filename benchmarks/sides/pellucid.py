@@ -102,12 +102,12 @@ class Loop:
         loss_fn = LOSSES[work.loss]()
         steps = optimizer(work.optimizer, model.parameters(), work.rate)
 
-        def step(x: Any, y: Any) -> pl.Tensor:
+        def step(x: Any, y: Any) -> Any:
             loss = loss_fn(model(x), y)
             steps.zero_grad()
             loss.backward()
             steps.step()
-            return loss  # type: ignore[no-any-return]
+            return loss
 
         self.step = pl.compile(step) if self.compiled else step
 
@@ -121,8 +121,8 @@ class Loop:
             ready = [(pl.asarray(x), pl.asarray(y)) for x, y in loader.batches(0)]
             start = time.perf_counter()
             for _ in range(epochs):
-                for x, y in ready:
-                    step(x, y)
+                for batch in ready:
+                    step(*batch)
             return time.perf_counter() - start, epochs * work.steps
         start = time.perf_counter()
         for epoch in range(epochs):
@@ -148,14 +148,14 @@ class infer:
 
     def round(self, number: int, epochs: int) -> tuple[float, int]:
         call, x, calls = self.call, self.x, epochs * self.work.calls
-        with pl.no_grad():
+        with pl.no_grad():  # type: ignore[attr-defined]
             start = time.perf_counter()
             for _ in range(calls):
                 call(x).numpy()
             return time.perf_counter() - start, calls
 
     def value(self) -> float:
-        with pl.no_grad():
+        with pl.no_grad():  # type: ignore[attr-defined]
             return self.work.value(self.call(self.x).numpy())
 
 

@@ -19,7 +19,10 @@ from benchmarks.kinds import Infer, Layers, Reach, Train
 VERSION = th.__version__
 
 HIDDEN = {"relu": th.nn.ReLU, "sigmoid": th.nn.Sigmoid}
-LOSSES = {"cross_entropy": F.cross_entropy, "bce": F.binary_cross_entropy_with_logits}
+LOSSES: dict[str, Callable[..., th.Tensor]] = {
+    "cross_entropy": F.cross_entropy,
+    "bce": F.binary_cross_entropy_with_logits,
+}
 
 
 def network(layers: Layers, hidden: str = "relu") -> th.nn.Sequential:
@@ -93,7 +96,7 @@ class Eager(Steps):
         for rows in order.split(self.work.batch):
             yield self.x.index_select(0, rows), self.y.index_select(0, rows)
 
-    def step(self, x: th.Tensor, y: th.Tensor) -> None:  # type: ignore[override]
+    def step(self, x: th.Tensor, y: th.Tensor) -> None:
         loss = self.loss_fn(self.model(x), y)
         self.optimizer.zero_grad()
         loss.backward()
@@ -168,7 +171,7 @@ class Whole(Steps):
                     v.mul_(0.999).add_(0.001 * g * g)
                     # sqrt(v)/sqrt(c) + 1e-8 with the correction taken out of the bracket, which only scales the 1e-8.
                     p.sub_(rate * correction * m / (v.sqrt() + 1e-8))
-            return value  # type: ignore[no-any-return]
+            return value
 
         return step
 
@@ -176,7 +179,7 @@ class Whole(Steps):
         for rows in order.split(self.work.batch):
             yield self.x, self.y, rows
 
-    def step(self, x: th.Tensor, y: th.Tensor, rows: th.Tensor | None = None) -> None:  # type: ignore[override]
+    def step(self, x: th.Tensor, y: th.Tensor, rows: th.Tensor | None = None) -> None:
         self.function(self.parameters, self.state, self.time, x, y, rows)
 
     def round(self, number: int, epochs: int) -> tuple[float, int]:

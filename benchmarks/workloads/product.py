@@ -5,4 +5,6 @@ from __future__ import annotations
 
 from benchmarks.kinds import Product
 
-WORKLOAD = Product(title="matrix products", sides={"numpy": ("dot-1t", "dot-2t")})
+WORKLOAD = Product(
+    title="NumPy's matrix products, 1536 x 1536, float32", sides={"numpy": ("dot-1t", "dot-2t")}, size=1536
+)

@@ -1,5 +1,5 @@
-"""Programs that run as they are and compiled, and must do the same. A program takes what stands for `compile` and returns
-whatever shall agree: results, parameters, gradients, errors.
+"""Programs that run as they are and compiled, and must do the same. A program takes what stands for `compile` and
+returns whatever shall agree: results, parameters, gradients, errors.
 """
 
 import copy
@@ -80,7 +80,8 @@ def copied(x):
 
 def same(a, b, where="", exactly=False):
     if isinstance(a, list | tuple):
-        assert type(a) is type(b) and len(a) == len(b), where
+        assert type(a) is type(b), where
+        assert len(a) == len(b), where
         for n, (p, q) in enumerate(zip(a, b, strict=True)):
             same(p, q, f"{where}[{n}]", exactly)
     elif isinstance(a, dict):

@@ -374,9 +374,7 @@ def _segments(group: Group, groups: Groups) -> list[Segment]:
     inner = next((a for a in reversed(group.order) if group.shape[a] > 1), None)
     for m in group.members:
         reads = {v.id for instruction, v, _ in groups.reads(group) if instruction is m}
-        whole = m.op.family == "reduction" or (
-            inner is not None and len(group.index[m.output.id]) == len(group.shape) and _follows(group, m, inner)
-        )
+        whole = m.op.family == "reduction" or (inner is not None and _follows(group, m, inner))
         if not segments or segments[-1][0] != whole or reads & pending:
             segments.append((whole, []))
             pending = set()

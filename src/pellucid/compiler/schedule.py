@@ -15,6 +15,7 @@ from pellucid.compiler.contractions import contraction_of
 from pellucid.compiler.elements import Index, same
 from pellucid.compiler.groups import Group, Groups
 from pellucid.compiler.nest import variable
+from pellucid.graph.ir import Instruction
 
 Mode = Literal["shared", "replicated", "single"]
 
@@ -51,16 +52,16 @@ def schedule(groups: Groups) -> Schedule:
     """Place every group."""
     places: dict[int, Planned] = {}
     updated = {value.id: target.id for target, value in groups.graph.updates}
-    readers: dict[int, list[tuple[Planned, Index | None, bool]]] = {}
+    readers: dict[int, list[tuple[Planned, Index | None, Instruction]]] = {}
     copied: set[int] = set()
     for group in groups.groups:
         planned = _placed(group, groups, places, updated)
         for instruction, value, index in groups.reads(group):
-            readers.setdefault(value.id, []).append((planned, index, instruction is group.head))
+            readers.setdefault(value.id, []).append((planned, index, instruction))
         for result in _results(group):
-            for reader, index, by_head in readers.get(updated.get(result, -1), ()):
+            for reader, index, instruction in readers.get(updated.get(result, -1), ()):
                 if reader is planned:
-                    if by_head:
+                    if not _reads_before(group, instruction, index, result):
                         copied.add(result)
                 elif not _keeps(reader, index, planned, group.index[result]):
                     planned.phase = max(planned.phase, reader.phase + 1)
@@ -74,6 +75,14 @@ def schedule(groups: Groups) -> Schedule:
                 copied.add(result)
     planned_groups = list(places.values())
     return Schedule(planned_groups, max((p.phase for p in planned_groups), default=0) + 1, copied)
+
+
+def _reads_before(group: Group, instruction: Instruction, index: Index | None, result: int) -> bool:
+    """Whether an operation reads only that element of a state which the nest writes next, and before it does."""
+    if instruction is group.head or index is None or not same(index, group.index[result]):
+        return False
+    order = _results(group)
+    return order.index(instruction.output.id) <= order.index(result)
 
 
 def _results(group: Group) -> list[int]:
