@@ -1,13 +1,14 @@
 """pellucid's side. Threads and the tier come from the environment, as a user would set them.
 
 `fit` is timed over the second half of its epochs, as its history tells them, so that the start of the call is not in
-it; `whole` is the same call by the clock outside, start and all; `step` is a loop over batches around a compiled step,
-and `eager` the same loop without compiling.
+it; it compiles, as it would by itself for a longer run. `whole` is the same call by the clock outside, start and all;
+`step` is a loop over batches around a compiled step, and `eager` the same loop without compiling.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import time
 from functools import partial
 from typing import Any
@@ -49,6 +50,8 @@ class Fit:
 
     def __init__(self, work: Train, method: str) -> None:
         self.work, self.method = work, method
+        # A round is short: left alone, `fit` would not compile for it.
+        os.environ.setdefault("PELLUCID_COMPILE", "llvm")
         self.start()
 
     def start(self) -> None:

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import pellucid as pl
+
 pytest.importorskip("llvmlite")
 
 from llvmlite import binding
@@ -339,3 +341,12 @@ def test_every_target_gets_code(name):
         text = machine_of(target).emit_assembly(module)
         assert "call\tfma" not in text
         assert "bl\tfma" not in text
+
+
+def test_one_row_times_a_matrix_whose_columns_are_gathered_first():
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((1, 67)).astype("f4"), rng.standard_normal((16, 67)).astype("f4")
+    product = pl.compile(lambda x, w: x @ pl.permute_dims(w, (1, 0)))
+    found = product(x, w).numpy()
+    assert product.tier == "llvm"
+    np.testing.assert_allclose(found, x.astype("f8") @ w.T.astype("f8"), rtol=1e-5)

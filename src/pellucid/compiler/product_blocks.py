@@ -204,7 +204,8 @@ class Blocks(Rows):
                 values.append(e.splat(e.value(p.b), lanes))
             self.leave()
             return values
-        return self.panel.vectors(k[0], g)
+        where, further = k
+        return self.panel.vectors(e.whole("add", where, number(further)), g)
 
     # What follows the sums
 
