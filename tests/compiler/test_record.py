@@ -388,11 +388,6 @@ def test_a_wrong_label_changes_nothing(tier):
     assert all(a.tobytes() == b.tobytes() for a, b in zip(after, state_of(model), strict=True))
 
 
-def test_a_graph_can_be_recorded_inside_no_other():
-    with pytest.raises(RecordingError):
-        pl.graph.record(lambda x: pl.graph.record(lambda y: y, x) and x, X)
-
-
 def test_a_layer_made_inside_is_new_every_time(tier):
     """Weights that are drawn inside are drawn anew at every call."""
 

@@ -274,14 +274,14 @@ def test_one_thread_stays_one() -> None:
 
 def test_all_threads_are_used_where_they_pay() -> None:
     total, used = simulated(lambda number, threads: {1: 18.0, 4: 10.0}[threads], 200, threads=4)
-    assert used[:3] == [4, 1, 4]
+    assert used[:5] == [4, 4, 4, 1, 4]
     assert used.count(1) <= 6
     assert total < 1.03 * 200 * 10.0
 
 
 def test_one_thread_is_used_where_more_do_not_pay() -> None:
     total, used = simulated(lambda number, threads: {1: 19.0, 2: 40.0}[threads], 200)
-    assert used.count(2) <= 7
+    assert used.count(2) <= 9
     assert total < 1.05 * 200 * 19.0
 
 

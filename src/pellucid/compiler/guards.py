@@ -47,7 +47,8 @@ class Guards:
         inside = {id(part) for m in modules for part in m.modules() if part is not m}
         self._modules = [(m, m.behaviour()) for m in modules if id(m) not in inside]
         self._groups = [(o.param_groups, _members(o)) for o in optimizers]
-        self._states = [(s, name, x) for o in optimizers for s in o.state.values() for name, x in s.items()]
+        self._states = [(o.state, p, s) for o in optimizers for p, s in o.state.items()]
+        self._states += [(s, name, x) for o in optimizers for s in o.state.values() for name, x in s.items()]
         self._counts = [(o.state, len(o.state)) for o in optimizers]
         self._captured: list[list[Any]] = [
             [c.tensor, c.tensor.data, c.tensor.requires_grad] for c in graph.captured if not c.constant
@@ -79,7 +80,7 @@ class Guards:
 
     def _optimizers_hold(self) -> bool:
         return (
-            all([s.get(name) is x for s, name, x in self._states])
+            all([known.get(key) is x for known, key, x in self._states])
             and all([len(s) == n for s, n in self._counts])
             and all([[len(g["params"]) for g in groups] == sizes for groups, sizes in self._groups])
         )

@@ -64,7 +64,9 @@ def compile(function: Callable[..., Any]) -> Compiled:
     inside is done at every call. Python that is no operation, such as print, runs at recordings only; a function that
     looks at a value to decide what to do runs as it is, with a warning.
 
-    After a compiled optimizer step the gradients that it used are gone: return them to see them.
+    After a compiled optimizer step the gradients that it used are gone: return them to see them. Results have no
+    history: call backward inside. State is written to in place: an earlier `p.data` or `p.detach()` of it changes too,
+    a copy does not. A NumPy array that the function uses without being given is kept as it was when recorded.
 
     Parameters
         function : takes Tensors or arrays, and other arguments, each value of which is recorded by itself; returns

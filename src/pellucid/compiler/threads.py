@@ -205,14 +205,14 @@ class Busy:
     takes the cores away or a step is too short to be shared. It has no clock of its own, but is told what each chunk
     took.
 
-    The other number is tried after the first chunk, then ever more rarely while it stays the slower, and sooner when
+    The other number is tried after some chunks, then ever more rarely while it stays the slower, and sooner when
     chunks become slower than they were.
 
     Attributes
         threads : for the next chunk
     """
 
-    _FIRST_WAIT, _LONGEST_WAIT = 8, 64
+    _WARM_UP, _FIRST_WAIT, _LONGEST_WAIT = 2, 8, 64
     _RECENT = 3
     _SLOWER = 1.5
 
@@ -221,7 +221,7 @@ class Busy:
         self._chosen, self._other = threads, 1
         self._times: deque[float] = deque(maxlen=self._RECENT)
         self._normal = math.inf
-        self._wait = self._rested = 0
+        self._wait, self._rested = self._WARM_UP, 0
 
     def took(self, seconds: float) -> int:
         """Note what a step of the latest chunk took, on average, and choose for the next.

@@ -145,7 +145,7 @@ class CompiledEpochs:
         run.recent.extend(losses.reshape(-1)[-20:].tolist())
         run.loss_value = float(losses[-1, -1])
         seen = [Seen(getattr(run.loss, "reduction", "mean") == "sum", collects=False) for _ in range(epochs)]
-        for epoch, values in zip(seen, losses.tolist(), strict=True):
+        for epoch, values in zip(seen, losses, strict=True):
             epoch.add_all(values, loader.batch_size)
         return [epoch.loss for epoch in seen]
 
@@ -157,9 +157,10 @@ class CompiledEpochs:
     def _note(self, run: Run, step: Step, seen: Seen, order: Array, first: int, last: int) -> None:
         """What steps first to last gave goes to the run and to the epoch's sums."""
         size = run.loader.batch_size
-        losses = self.epochs.outputs[0][first:last].reshape(-1).tolist()
+        values = self.epochs.outputs[0][first:last].reshape(-1)
+        losses = values.tolist()
         if step.weights is None and not seen.collects:
-            seen.add_all(losses, size)
+            seen.add_all(values, size)
         else:
             for n, value in zip(range(first, last), losses, strict=True):
                 rows = order[n * size : (n + 1) * size]

@@ -178,11 +178,13 @@ class Seen:
         self.collected: list[tuple[Array, Array]] = []
         self._total, self._amount = 0.0, 0.0
 
-    def add_all(self, values: list[float], amount: float) -> None:
+    def add_all(self, values: Array, amount: float) -> None:
         """Note batches of as many rows each, of which nothing but the loss is wanted."""
-        factor = 1.0 if self.summed else amount
-        for value in values:
-            self._total += value * factor
+        if len(values):
+            # A running sum adds one after the other, as `add` does.
+            parts = values.astype(np.float64) * (1.0 if self.summed else amount)
+            parts[0] += self._total
+            self._total = float(np.cumsum(parts)[-1])
         self._amount += amount * len(values)
 
     def add(self, value: float, amount: float, y_pred: Array | None, y: Array | None) -> None:
