@@ -8,24 +8,9 @@ import numpy as np
 import pytest
 
 from pellucid.compiler.emit_python import run
+from pellucid.compiler.expressions import BASIC, BOOL, INT64, Buffer, Expr, Variable, cast, load, number, variable
 from pellucid.compiler.mathematics import expand
-from pellucid.compiler.nest import (
-    BASIC,
-    BOOL,
-    INT64,
-    Buffer,
-    Call,
-    Expr,
-    Kernel,
-    Loop,
-    Program,
-    Store,
-    Variable,
-    cast,
-    load,
-    number,
-    variable,
-)
+from pellucid.compiler.nest import Call, Kernel, Loop, Program, Store
 
 DTYPES = ["float32", "float64"]
 LEAVES = {"number", "variable", "name", "load"}

@@ -12,7 +12,12 @@ import pytest
 from llvmlite import binding
 
 from pellucid.compiler.emit_llvm import emit
-from pellucid.compiler.nest import Buffer, Call, Kernel, Program, Variable
+from pellucid.compiler.engine import compiled
+from pellucid.compiler.expressions import Buffer, Variable
+from pellucid.compiler.native import Native
+from pellucid.compiler.nest import Call, Kernel, Program
+from pellucid.compiler.prepared import places
+from pellucid.compiler.table import Table
 from pellucid.compiler.target import host
 
 binding.initialize_native_target()
@@ -99,3 +104,10 @@ def program(body, used, extent=1, grain=1, **options):
 def run(body, arrays, used, extent=1, threads=1, **options):
     """Compile one kernel and run it once."""
     Compiled(program(body, used, extent, **options)).run(arrays, threads)
+
+
+def native(program):
+    """A program on the library's own way to machine code: by its cache, with what binding must know."""
+    text, target = emit(program, host()), host()
+    table = Table(places(program), program.notes.get("flops", 10**9))
+    return Native(compiled(text, lambda: (text, b""), target), table)

@@ -12,10 +12,6 @@ from tests.compiler.models import MODELS, OPTIMIZERS, training
 
 STEPS = 50
 
-# A rate of 0.1 makes much of rounding where a gradient passes 0: after 20 steps a change of every weight by its last
-# bit is still one of rounding, after 50 it may be 1e-4.
-STEPS_OF_OPTIMIZERS = 20
-
 # Rounding differences grow over the steps; parameters agree relative to the largest of the model, since some have
 # nothing but rounding to learn, such as a bias that a difference takes out.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
@@ -33,8 +29,7 @@ def trained(name, dtype, compiled):
     with training(name, dtype) as t:
         step = pl.compile(t.step) if compiled else t.step
         first = [t.step(*map(pl.Tensor, t.inputs))] if t.ordinary else []
-        steps = STEPS_OF_OPTIMIZERS if name in OPTIMIZERS else STEPS
-        losses = [*first, *(step(*map(pl.Tensor, t.inputs)) for _ in range(steps))]
+        losses = [*first, *(step(*map(pl.Tensor, t.inputs)) for _ in range(STEPS))]
         values = [x["loss"] if isinstance(x, dict) else x for x in losses]
         state = {key: np.array(x.data) for key, x in t.model.state_dict().items()}
         return state | {"losses": np.array([v.item() for v in values])}, step.tier if compiled else "eager"

@@ -21,7 +21,6 @@ KEY, OTHER = "a" * 64, "b" * 64
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A cache folder of each test's own; it does not exist yet."""
     monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "home"))
-    cache._note("")
     return tmp_path / "home" / "compiled"
 
 
@@ -44,7 +43,6 @@ def test_what_is_stored_is_loaded_again(folder: Path) -> None:
         cache.store(KEY, payload)
         assert cache.load(KEY) == payload
     assert cache.load(OTHER) is None
-    assert cache.state() == ""
     assert [f.name for f in folder.iterdir()] == [KEY + ".object"]
 
 
@@ -89,10 +87,8 @@ def test_a_damaged_file_is_not_used_and_is_replaced(folder: Path) -> None:
     for damaged in [*truncated, *flipped, whole + b"\0", b"another program's file\n" * 20]:
         path.write_bytes(damaged)
         assert cache.load(KEY) is None
-        assert cache.state() == f"{path}: damaged"
         cache.store(KEY, payload)
         assert cache.load(KEY) == payload
-        assert cache.state() == ""
 
 
 def test_a_file_under_another_key_is_that_keys(folder: Path) -> None:
@@ -107,7 +103,6 @@ def test_a_file_that_others_may_have_written_is_not_run(folder: Path, monkeypatc
     path = folder / (KEY + ".object")
     path.chmod(0o666)
     assert cache.load(KEY) is None
-    assert cache.state() == f"{path}: others may have written it"
     path.chmod(0o664)  # a group of one's own is usual
     assert cache.load(KEY) == b"1"
     owner = path.stat().st_uid
@@ -136,7 +131,7 @@ for _ in range(100):
     time.sleep(random.uniform(0.001, 0.015))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    assert cache.load({KEY!r}) in contents, cache.state()
+    assert cache.load({KEY!r}) in contents
 print("done")
 """
     with start_python(code, folder) as process:
@@ -150,17 +145,113 @@ print("done")
     assert [f for f in folder.iterdir() if f.suffix == ".tmp"] == left[:1]  # may be being written
 
 
+# Networks with one hidden layer, of another width each, and five steps of each: compiled if they are wanted so.
+NETWORKS = """
+import os, sys
+import numpy as np
+import pellucid as pl
+from pellucid import nn, optim
+from pellucid.compiler import cache, engine
+
+WIDTHS = range(3, 13)
+
+def trained(width, how):
+    pl.manual_seed(width)
+    model = nn.Sequential(nn.Linear(4, width), nn.Tanh(), nn.Linear(width, 2))
+    optimizer, loss_fn = optim.SGD(model.parameters(), lr=0.1), nn.MSELoss()
+    def step(x, y):
+        loss = loss_fn(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+    x, y = pl.normal(shape=(6, 4)), pl.normal(shape=(6, 2))
+    step = how(step)
+    for _ in range(5):
+        step(x, y)
+    return np.concatenate([p.data.reshape(-1) for p in model.parameters()])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.slow
+def test_processes_killed_while_they_compile_leave_a_cache_that_works(folder: Path) -> None:
+    pytest.importorskip("llvmlite")
+    # Half of a hundred children are killed some time after they began to compile, ever later; half after they began to
+    # write what they had compiled.
+    killing = f"""{NETWORKS}
+import gc, random, signal, time
+
+def compiled(width, writing):
+    store = cache.store
+    def told(key, payload):
+        os.write(writing, b"w")
+        store(key, payload)
+    cache.store = told
+    trained(width, pl.compile)
+
+os.environ["PELLUCID_CACHE"] = {str(folder.parent / "warm")!r}
+trained(2, pl.compile)  # imports all that is needed, and starts LLVM
+start = time.perf_counter()
+trained(1, pl.compile)
+usual = time.perf_counter() - start
+gc.collect()
+os.environ["PELLUCID_CACHE"] = {str(folder.parent)!r}
+random.seed(1)
+ended = []
+for n in range(100):
+    writes = n % 2 == 1
+    latest, kept = {str(folder)!r}, []
+    if writes and os.path.isdir(latest):  # the child shall have something to write
+        for name in os.listdir(latest):
+            if name.endswith(".object"):
+                os.unlink(os.path.join(latest, name))
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        compiled(WIDTHS[n // 2 % 10], writing)
+        os._exit(0)
+    os.close(writing)
+    if writes:
+        assert os.read(reading, 1) == b"w"
+    time.sleep(random.uniform(0.5, 1) * (0.004 if writes else 1.2 * usual) * n / 100)
+    os.kill(child, signal.SIGKILL)
+    ended.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    os.close(reading)
+print(ended.count(-signal.SIGKILL), ended.count(0))
+"""
+    with start_python(killing, folder) as process:
+        killed, ended = map(int, finished(process).split())
+    assert killed + ended == 100
+    assert killed >= 80
+    names = [f.suffix for f in folder.iterdir()]
+    assert ".tmp" in names  # else no child was killed in the middle of writing
+    checking = f"""{NETWORKS}
+if sys.argv[-1] == "loads":
+    def unwanted(*arguments):
+        raise AssertionError("compiled again")
+    engine._object = unwanted
+for width in WIDTHS:
+    np.testing.assert_allclose(trained(width, pl.compile), trained(width, lambda f: f), rtol=1e-5, atol=1e-6)
+print(sum(name.endswith(".object") for name in os.listdir({str(folder)!r})))
+"""
+    for code in (checking, checking.replace("sys.argv[-1]", '"loads"')):
+        with start_python(code, folder) as process:
+            assert finished(process) == "10\n"
+
+
 def test_two_processes_store_the_same_key_at_once(folder: Path) -> None:
     code = """
 from pellucid.compiler import cache
 contents = [bytes([n]) * 100_000 for n in (1, 2)]
+found = []
 for n in range(100):
     cache.store("k", contents[n % 2])
-    assert cache.state() == "", cache.state()
-    assert cache.load("k") in [None, *contents]  # None: the other one has just cleared the cache
+    found.append(cache.load("k"))
     if n % 10 == 9:
         cache.clear_cache() if n % 20 == 9 else cache._prune(cache._path("k").parent)
-    assert cache.state() == "", cache.state()
+assert all(payload in [None, *contents] for payload in found)
+assert found.count(None) < 20  # the other one has just cleared the cache
 print("done")
 """
     with start_python(code, folder) as one, start_python(code, folder) as other:
@@ -175,7 +266,6 @@ def test_no_folder_can_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/none")):
         monkeypatch.setenv("PELLUCID_CACHE", str(place))
         cache.store(KEY, b"1")
-        assert str(place) in cache.state()
         assert cache.load(KEY) is None
         cache.clear_cache()
 
@@ -191,7 +281,6 @@ def test_a_read_only_folder_is_read(folder: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "replace", refused)
     assert cache.load(KEY) == b"1"
     cache.store(KEY, b"2")
-    assert "Read-only file system" in cache.state()
     assert cache.load(KEY) == b"1"
     cache.clear_cache()
     assert cache.load(KEY) == b"1"
@@ -202,7 +291,6 @@ def test_a_folder_without_permission(folder: Path) -> None:
     cache.store(KEY, b"1")
     folder.chmod(0o500)
     cache.store(OTHER, b"2")
-    assert "Permission denied" in cache.state()
     assert (cache.load(KEY), cache.load(OTHER)) == (b"1", None)
     folder.chmod(0o000)
     assert cache.load(KEY) is None
@@ -218,7 +306,6 @@ def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         cache.store(KEY, b"2")
-    assert "No space left on device" in cache.state()
     assert cache.load(KEY) == b"1"
     assert [f.name for f in folder.iterdir()] == [KEY + ".object"]  # nothing half written stays
 
@@ -230,12 +317,12 @@ import resource
 from pellucid.compiler import cache
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 cache.store({KEY!r}, bytes(200_000))
-print(cache.state() != "", cache.load({KEY!r}), list(cache._path("k").parent.iterdir()))
+print(cache.load({KEY!r}), list(cache._path("k").parent.iterdir()))
 cache.store({KEY!r}, bytes(50_000))
-print(cache.state() == "", cache.load({KEY!r}) == bytes(50_000))
+print(cache.load({KEY!r}) == bytes(50_000))
 """
     with start_python(code, folder) as process:
-        assert finished(process) == "True None []\nTrue True\n"
+        assert finished(process) == "None []\nTrue\n"
 
 
 def test_a_folder_that_vanishes_is_made_again(folder: Path) -> None:
@@ -253,7 +340,6 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(cache, "cache_folder", homeless)
     cache.store(KEY, b"1")
-    assert cache.state() == "Could not determine home directory."
     assert cache.load(KEY) is None
     cache.clear_cache()
 

@@ -5,9 +5,9 @@ import pytest
 
 import pellucid as pl
 from pellucid.compiler.contractions import contraction_of
-from pellucid.compiler.elements import Unsupported
 from pellucid.compiler.groups import Groups
 from pellucid.compiler.layout import orders
+from pellucid.compiler.tiers import Unsupported
 from tests.compiler.both_ways import tier
 
 RNG = np.random.default_rng(4)

@@ -15,7 +15,7 @@ from pellucid.compiler.elements import (
     same,
     strides_of,
 )
-from pellucid.compiler.nest import INT64, Variable, number, variable
+from pellucid.compiler.expressions import INT64, Variable, number, variable
 from tests.compiler.both_ways import assert_same_both_ways
 
 A = np.random.default_rng(2).standard_normal((4, 6, 5)).astype("f4")
@@ -87,6 +87,8 @@ PROGRAMS = {
     "joined": lambda x: pl.concatenate([x, x[:2] * 2.0, x[:0], -x], axis=0),
     "joined within": lambda x: pl.concatenate([x[:, :, :2], pl.exp(x), x[:, :, ::-1]], axis=2) + 1.0,
     "stacked": lambda x: pl.stack([x, x + 1.0], axis=1).sum(axis=2),
+    "joined of several dtypes": lambda x: pl.concatenate([x > 0, (x * 3.0).astype("int64"), x], axis=1),
+    "remainders": lambda x: (x % 0.5, x // 0.5, 1.0 % x, x[0] // x),
     "padded": lambda x: pl.pad(x, ((1, 2), (0, 0), (3, 0))) * 2.0,
     "padded with a number": lambda x: pl.pad(x, ((1, 0), (2, 2), (0, 0)), value=4.0).max(axis=1),
     "picked": lambda x: x[np.array([3, 0, -1, 0])] * 2.0,

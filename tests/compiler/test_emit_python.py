@@ -6,23 +6,11 @@ import pytest
 import pellucid as pl
 from pellucid import nn, optim
 from pellucid.compiler.emit_python import run, source
+from pellucid.compiler.expressions import FLOAT32, INT64, Buffer, Variable, load, number, variable
 from pellucid.compiler.layout import orders
 from pellucid.compiler.lower import lower
-from pellucid.compiler.nest import (
-    FLOAT32,
-    INT64,
-    Buffer,
-    Call,
-    Kernel,
-    Loop,
-    Program,
-    Store,
-    Variable,
-    load,
-    number,
-    variable,
-)
-from pellucid.compiler.passes import optimized
+from pellucid.compiler.nest import Call, Kernel, Loop, Program, Store
+from pellucid.compiler.passes.order import optimized
 from pellucid.graph import record
 
 I, LO, HI, STEP = (Variable(name) for name in ("i", "lo", "hi", "step"))
@@ -91,18 +79,6 @@ def test_columns_first():
     assert (got == given).all()
 
 
-def test_a_flag_stops_before_anything_changes():
-    flag = Buffer("flag", 2, INT64, (1,), (1,), "flag")
-    check = Kernel("check", LO, HI, STEP, (Store(flag, number(0, INT64), step),))
-    program = Program((X, Y, flag), ((Call(check, 1, shared=False),), (doubled(X, Y, i),)), flag)
-    arrays = {0: np.ones(4, "f4"), 1: np.zeros(4, "f4"), 2: np.zeros(1, np.int64)}
-    run(program, arrays, 1, 3)
-    assert arrays[1].tolist() == [0] * 4
-    run(program, arrays, 0, 3)
-    assert arrays[1].tolist() == [2] * 4
-    assert arrays[2] == [1]
-
-
 def test_nothing_to_do():
     assert source(Program((), ())).endswith("for step in range(first, last):\n    pass\n")
 
@@ -149,11 +125,11 @@ def digits(optimizer, dropout=0.0):
 @pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam])
 def test_training_agrees_with_machine_code(optimizer, dropout):
     pytest.importorskip("llvmlite")
-    from pellucid.compiler.native import Native
+    from tests.compiler import machine
 
     result, arrays = lowered(*digits(optimizer, dropout))
     copies = {b.number: fresh(b) for b in result.program.buffers}
-    native = Native(result.program)
+    native = machine.native(result.program)
     for n, a in arrays.items():
         copies[n][...] = a
         native.bind(n, copies[n])

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from pellucid.compiler import cache, engine
-from pellucid.compiler.nest import Unsupported
 from pellucid.compiler.target import host
+from pellucid.compiler.tiers import Unsupported
 from pellucid.errors import PellucidWarning
 
 pytest.importorskip("llvmlite")
@@ -49,7 +49,7 @@ def module(value: int) -> str:
 
 
 def compiled(ir: str) -> engine.Code:
-    return engine.compiled(ir, ir, host())
+    return engine.compiled(ir, lambda: (ir, b"notes"), host())
 
 
 def called(code: engine.Code) -> int:
@@ -110,14 +110,16 @@ def test_code_that_is_in_use_stays_and_the_rest_goes() -> None:
 
 def test_from_the_cache_nothing_is_written_or_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     key, ir = "the module that gives 31", module(31)
-    assert called(engine.compiled(lambda: ir, key, host())) == 31
-    gc.collect()  # out of memory, so that only the file is left
+    assert called(engine.compiled(key, lambda: (ir, b"31"), host())) == 31
+    engine._latest.clear()  # out of memory, so that only the file is left
+    gc.collect()
 
-    def unwanted(*arguments: object) -> str:
+    def unwanted(*arguments: object) -> tuple[str, bytes]:
         raise AssertionError("compiled again")
 
     monkeypatch.setattr(engine, "_object", unwanted)
-    assert called(engine.compiled(unwanted, key, host())) == 31
+    again = engine.compiled(key, unwanted, host())
+    assert (called(again), again.notes) == (31, b"31")
 
 
 def test_a_new_process_takes_it_from_the_cache(folder: Path) -> None:
@@ -130,7 +132,7 @@ def unwanted(*arguments):
     raise AssertionError("compiled again")
 engine._object = unwanted
 text = {module(41)!r}
-code = engine.compiled(text, text, host())
+code = engine.compiled(text, unwanted, host())
 print(code.function()(None, 0, 1, None, 0, 1))
 """
     path = os.pathsep.join([str(Path(engine.__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -143,19 +145,21 @@ print(code.function()(None, 0, 1, None, 0, 1))
 def test_another_machine_has_another_key(folder: Path) -> None:
     target = host()
     other = type(target)(target.triple, target.cpu, "", target.vector_bytes, target.registers)
-    codes = [engine.compiled(module(5), module(5), t) for t in (target, other)]
+    codes = [engine.compiled(module(5), lambda: (module(5), b""), t) for t in (target, other)]
     assert codes[0] is not codes[1]
     assert len(list(folder.iterdir())) == 2
 
 
 def test_a_whole_file_that_is_no_object_is_replaced(folder: Path) -> None:
     assert called(compiled(module(51))) == 51
+    engine._latest.clear()
     gc.collect()
     (file,) = folder.iterdir()
     good = file.read_bytes()
     for payload in (b"no object at all", b"", b"\x7fELF" + bytes(100), good[60:300]):
         cache.store(file.name.removesuffix(".object"), payload)
         assert called(compiled(module(51))) == 51
+        engine._latest.clear()
         gc.collect()
         assert file.read_bytes() == good
 

@@ -142,6 +142,71 @@ def test_all_rows_are_looked_at_before_the_first_step(how):
     assert all(a.tobytes() == b.tobytes() for a, b in zip(before, training.state(), strict=True))
 
 
+def test_or_each_batch_before_its_own_step(how):
+    training, labels = Training(), Y.copy()
+    labels[BATCH] = 3
+    with tier(how):
+        epochs = Epochs(pl.compile(training.step), [X, labels], BATCH, ahead=False)
+        epochs.begin(np.arange(50), 6)
+        assert epochs.advance(0, 1) == 1
+        before = training.state()
+        with pytest.raises(LabelError):
+            epochs.advance(1, 2)
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(before, training.state(), strict=True))
+
+
+def test_steps_end_where_they_cannot_be_done_in_a_row_any_more(how):
+    """A gradient waits for the next step: that one is for the function itself, and those after it can be done so
+    again."""
+    training = Training()
+    with tier(how):
+        epochs = training.epochs()
+        epochs.begin(ORDER, 6)
+        assert epochs.advance(0, 2) == 2
+        training.loss(training.model(pl.Tensor(X)), pl.Tensor(Y)).backward()
+        before = training.state()
+        assert not epochs.usable()
+        assert epochs.snapshot() == []
+        assert epochs.advance(2, 6) == 2
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(before, training.state(), strict=True))
+        rows = ORDER[2 * BATCH : 3 * BATCH]
+        training.step(pl.Tensor(X[rows]), pl.Tensor(Y[rows]))
+        assert epochs.advance(3, 6) == 6
+
+
+def test_steps_end_where_a_step_begins_to_look_at_values(how):
+    steps, looks = iter(range(6)), False
+
+    def doubled(x):
+        y = x * 2.0
+        return y if looks and y.sum() > 0 else y * 1.0
+
+    def after():
+        nonlocal looks
+        looks = next(steps) == 3
+
+    with tier(how):
+        epochs = Epochs(pl.compile(doubled), [X], BATCH)
+        epochs.begin(ORDER, 6)
+        with pytest.warns(pl.errors.PellucidWarning, match="looks at a value"):
+            assert epochs.advance(0, 6, after) == 4
+        assert epochs.advance(4, 6, after) == 4
+    same(2 * X[ORDER[: 4 * BATCH]].reshape(4, BATCH, 5), epochs.outputs[0][:4])
+
+
+def test_steps_end_where_what_they_return_gets_another_type(how):
+    factor = pl.Tensor(np.float32(2.0))
+    with tier(how):
+        epochs = Epochs(pl.compile(lambda x: x * factor), [X], BATCH)
+        epochs.begin(ORDER, 6)
+        assert epochs.advance(0, 2) == 2
+        factor.data = np.array(2.0, "f8")
+        assert epochs.advance(2, 6) == 2
+        epochs.begin(ORDER, 6)
+        assert epochs.advance(0, 6) == 6
+    assert epochs.outputs[0].dtype == np.float64
+
+
 def test_what_cannot_be_recorded_is_not_usable(how):
     with tier(how), pytest.warns(pl.errors.PellucidWarning, match="runs as it is"):
         assert not Epochs(pl.compile(lambda x, y: x * float(x.sum())), [X, Y], BATCH).usable()

@@ -6,8 +6,8 @@ import pytest
 import pellucid as pl
 from pellucid.compiler.groups import Groups
 from pellucid.compiler.layout import orders
-from pellucid.compiler.native_plan import with_own_outputs
-from pellucid.compiler.passes import optimized
+from pellucid.compiler.passes.order import optimized
+from pellucid.compiler.prepared import with_own_outputs
 from tests.compiler.both_ways import tier
 from tests.compiler.random_graphs import Program
 
@@ -39,7 +39,7 @@ def test_random_programs(block):
 def grouped(function, *examples):
     graph = with_own_outputs(optimized(pl.graph.record(function, *examples), native=True))
     groups = Groups(graph, orders(graph))
-    return [(g.kind, [m.op.name for m in ([g.head] if g.head else []) + g.members]) for g in groups.groups]
+    return [(g.kind, [i.op.name for i in g.instructions]) for g in groups.groups]
 
 
 A = np.ones((12, 9), "f4")

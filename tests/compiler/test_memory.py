@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from pellucid.compiler.memory import ALIGNMENT, Piece, planned
+from pellucid.compiler.memory import ALIGNMENT, Memory, Piece, joined, planned
 
 
 def in_use_together(a, b):
@@ -34,3 +34,16 @@ def test_a_gap_is_used():
 
 def test_nothing_takes_nothing():
     assert planned([]).peak == 0
+
+
+def test_parts_have_blocks_behind_each_other():
+    first = planned([Piece("a", 100, 0, 1), Piece("b", 100, 1, 2)])
+    memory = joined([first, Memory((), 0), planned([Piece("c", 10, 0, 0)])], [("v", 8, 0, 2), ("w", 70, 1, 1)])
+    assert [(p.name, p.first, p.last, p.offset) for p in memory.pieces] == [
+        ("a", 0, 1, 0),
+        ("b", 1, 2, 128),
+        ("c", 4, 4, 256),
+        ("v", 0, 4, 320),
+        ("w", 3, 3, 384),
+    ]
+    assert memory.peak == memory.separate == 512

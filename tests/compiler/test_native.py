@@ -11,30 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import pellucid as pl
 from pellucid._typing import Array
-from pellucid.compiler import native as module
-from pellucid.compiler.native import Native, address_of
-from pellucid.compiler.nest import (
-    FLOAT32,
-    INT64,
-    Buffer,
-    Call,
-    Expr,
-    If,
-    Kernel,
-    Loop,
-    Program,
-    Statement,
-    Store,
-    Unsupported,
-    Variable,
-    load,
-    number,
-    variable,
-)
+from pellucid.compiler import prepared
+from pellucid.compiler.expressions import FLOAT32, INT64, Buffer, Expr, Variable, load, number, variable
+from pellucid.compiler.native import Native, _from_interface, address_of
+from pellucid.compiler.nest import Call, Kernel, Loop, Program, Statement, Store
+from pellucid.compiler.tiers import Unsupported
 from pellucid.errors import GraphError
 
 pytest.importorskip("llvmlite")
+
+from tests.compiler import machine
 
 LO, HI, STEP, ROW, COLUMN = (Variable(name) for name in ("lo", "hi", "step", "row", "column"))
 ROWS, COLUMNS = 37, 5
@@ -81,7 +69,7 @@ def bound(native: Native) -> tuple[Array, Array]:
 
 @pytest.mark.parametrize("flops", [None, 10, 10**9])
 def test_a_step(flops: float | None) -> None:
-    native = Native(two_phases(flops))
+    native = machine.native(two_phases(flops))
     a, c = bound(native)
     assert native.run() == 1
     np.testing.assert_array_equal(c, 2 * a[::-1])
@@ -89,7 +77,7 @@ def test_a_step(flops: float | None) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7, 50])
 def test_steps_in_threads_give_the_same_bits(threads: int) -> None:
-    native = Native(two_phases())
+    native = machine.native(two_phases())
     a, c = bound(native)
     assert native.run(0, 5, threads) == 5
     expected = np.zeros_like(a)
@@ -101,7 +89,7 @@ def test_steps_in_threads_give_the_same_bits(threads: int) -> None:
 
 
 def test_python_threads_take_turns() -> None:
-    native = Native(two_phases())
+    native = machine.native(two_phases())
     a, c = bound(native)
     workers = [threading.Thread(target=lambda n=n: native.run(0, 50_000, n)) for n in (1, 2, 2)]
     for w in workers:
@@ -114,37 +102,18 @@ def test_python_threads_take_turns() -> None:
     np.testing.assert_array_equal(c, expected)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_check_ends_a_run_before_anything_changes(threads: int) -> None:
-    rows = Buffer("rows", 0, INT64, (4,), (1,), "order")
-    flag = Buffer("flag", 2, INT64, (), (), "flag")
-    count = Buffer("count", 1, INT64, (), (), "state")
-    zero = number(0, INT64)
-    bad = Store(flag, zero, number(7, INT64))
-    check = kernel("check", If(load(rows, variable(STEP)) < 0, (bad,)))
-    change = kernel("change", Store(count, zero, load(count, zero) + 1))
-    phases = ((Call(check, 1, shared=False),), (Call(change, 1, shared=False),))
-    native = Native(Program((rows, count, flag), phases, flag))
-    changed = np.zeros((), np.int64)
-    native.bind(1, changed)
-    native.bind(0, np.array([3, 0, -1, 2]))
-    assert (native.run(0, 4, threads), native.stopped, int(changed)) == (2, 7, 2)
-    assert (native.run(3, 4, threads), native.stopped, int(changed)) == (1, 0, 3)  # the code is forgotten
-    native.bind(0, np.array([3, 0, 1, 2]))
-    assert (native.run(0, 4, threads), native.stopped, int(changed)) == (4, 0, 7)
-
-
 def test_without_llvmlite_it_is_the_numpy_plans_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "available", lambda: False)
+    graph = pl.graph.record(lambda x: x * 2.0, pl.ones((3,)))
+    monkeypatch.setattr(prepared, "available", lambda: False)
     with pytest.raises(Unsupported):
-        Native(two_phases())
+        prepared.Prepared(graph)
 
 
 # Binding
 
 
 def test_another_array_takes_a_place_and_the_last_one_is_let_go() -> None:
-    native = Native(two_phases())
+    native = machine.native(two_phases())
     a, c = bound(native)
     native.run()
     first, other = weakref.ref(a), 3 * a
@@ -158,7 +127,7 @@ def test_another_array_takes_a_place_and_the_last_one_is_let_go() -> None:
 
 
 def test_an_array_is_kept_as_long_as_it_is_bound() -> None:
-    native = Native(two_phases())
+    native = machine.native(two_phases())
     _, c = bound(native)
     a = np.ones((ROWS, COLUMNS), np.float32)
     native.bind(0, a)
@@ -171,7 +140,7 @@ def test_an_array_is_kept_as_long_as_it_is_bound() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    native = Native(two_phases())
+    native = machine.native(two_phases())
     good = np.zeros((ROWS, COLUMNS), np.float32)
     still = good.copy()
     still.flags.writeable = False
@@ -194,7 +163,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def test_nothing_runs_before_every_buffer_has_an_array() -> None:
-    native = Native(two_phases())
+    native = machine.native(two_phases())
     native.bind(1, np.zeros((ROWS, COLUMNS), np.float32))
     with pytest.raises(GraphError) as caught:
         native.run()
@@ -213,7 +182,7 @@ def test_nothing_runs_before_every_buffer_has_an_array() -> None:
     ],
 )
 def test_distances(shape: tuple[int, ...], strides: tuple[int, ...], array: Array, fits: bool) -> None:
-    native = Native(Program((Buffer("x", 0, FLOAT32, shape, strides, "input"),), ()))
+    native = machine.native(Program((Buffer("x", 0, FLOAT32, shape, strides, "input"),), ()))
     if fits:
         native.bind(0, array)
         assert native.run() == 1
@@ -226,7 +195,7 @@ def test_addresses_are_numpys_own() -> None:
     base = np.zeros((4, 6))
     for array in (base, base[1:, 2:], base.T, base[::-1], np.zeros(()), np.frombuffer(b"abc", np.uint8)):
         assert address_of(array) == array.ctypes.data
-        assert module._from_interface(array) == array.ctypes.data
+        assert _from_interface(array) == array.ctypes.data
 
 
 # What must not hang
@@ -240,7 +209,7 @@ warnings.simplefilter("ignore")
 spec = importlib.util.spec_from_file_location("tests_of_native", {__file__!r})
 tests = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tests)
-native = tests.Native(tests.two_phases())
+native = tests.machine.native(tests.two_phases())
 a, c = tests.bound(native)
 native.run(0, 3, 2)
 child = os.fork()
@@ -274,7 +243,8 @@ native.run(0, 1, 2)
 assert (c == 2 * a[::-1]).all()
 print(caught > 50)
 """
-    path = os.pathsep.join([str(Path(module.__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ours = [str(Path(prepared.__file__).parents[2]), str(Path(__file__).parents[2])]
+    path = os.pathsep.join([*ours, *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-c", code]
     done = subprocess.run(
         command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=60, check=False

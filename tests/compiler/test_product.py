@@ -10,16 +10,9 @@ pytest.importorskip("llvmlite")
 from llvmlite import binding
 
 from pellucid.compiler.emit_llvm import emit
-from pellucid.compiler.nest import (
+from pellucid.compiler.expressions import (
     FLOAT32,
     INT64,
-    Accumulator,
-    Combine,
-    Let,
-    Loop,
-    Product,
-    Store,
-    Unsupported,
     Variable,
     cast,
     fma,
@@ -30,7 +23,9 @@ from pellucid.compiler.nest import (
     variable,
     where,
 )
+from pellucid.compiler.nest import Accumulator, Combine, Let, Loop, Product, Store
 from pellucid.compiler.target import NAMED
+from pellucid.compiler.tiers import Unsupported
 from tests.compiler.machine import HI, LO, PROTECTS, Compiled, at_end, buffers, machine_of, narrower, program
 
 M, N, K = Variable("m"), Variable("n"), Variable("k")

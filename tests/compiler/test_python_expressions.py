@@ -6,14 +6,13 @@ import random
 import numpy as np
 import pytest
 
-from pellucid.compiler.nest import (
+from pellucid.compiler.expressions import (
     BOOL,
     FLOAT32,
     FLOAT64,
     INT64,
     Buffer,
     Expr,
-    Unsupported,
     Variable,
     bits,
     cast,
@@ -28,6 +27,7 @@ from pellucid.compiler.nest import (
 )
 from pellucid.compiler.python_expressions import Expressions, Names, flat_name
 from pellucid.compiler.python_functions import NAMESPACE
+from pellucid.compiler.tiers import Unsupported
 
 I, J = Variable("i"), Variable("j")
 INT32 = np.dtype(np.int32)

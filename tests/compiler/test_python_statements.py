@@ -3,14 +3,24 @@
 import numpy as np
 import pytest
 
-from pellucid.compiler.emit_python import run, source_of
-from pellucid.compiler.nest import (
+from pellucid.compiler.emit_python import run
+from pellucid.compiler.expressions import (
     FLOAT32,
     FLOAT64,
     INT64,
+    Buffer,
+    Variable,
+    cast,
+    function,
+    load,
+    named,
+    number,
+    variable,
+    where,
+)
+from pellucid.compiler.nest import (
     Accumulator,
     Across,
-    Buffer,
     Call,
     Combine,
     Comment,
@@ -21,16 +31,8 @@ from pellucid.compiler.nest import (
     Product,
     Program,
     Store,
-    Variable,
-    cast,
-    function,
-    load,
-    named,
-    number,
-    variable,
-    where,
 )
-from pellucid.compiler.python_statements import parameters
+from pellucid.compiler.python_statements import FunctionPrinter, all_expressions, leaves, parameters
 
 I, J, K = Variable("i"), Variable("j"), Variable("k")
 LO, HI, STEP = Variable("lo"), Variable("hi"), Variable("step")
@@ -83,6 +85,12 @@ LAYER = kernel(
 )
 
 
+def source_of(kernel, rows=8):
+    """The text of a kernel's function."""
+    used = [leaf.args[0] for leaf in leaves(all_expressions(kernel.body)) if leaf.op == "load"]
+    return "\n".join(FunctionPrinter(kernel, kernel.name, {b: b.name for b in used}, rows).lines) + "\n"
+
+
 def test_a_layer_reads_like_a_lesson():
     assert source_of(LAYER) == (
         "def kernel(lo, hi):\n"
@@ -107,7 +115,6 @@ def test_a_layer():
 
 REDUCED = {
     "add": np.sum,
-    "multiply": np.prod,
     "maximum": np.max,
     "minimum": np.min,
     "and": np.all,
@@ -130,7 +137,7 @@ def one_row(kind, dtype):
 @pytest.mark.parametrize(
     ("kind", "dtype"),
     [("and", "bool"), ("or", "bool")]
-    + [(kind, dtype) for kind in list(REDUCED)[:4] for dtype in ("float32", "float64", "int32")],
+    + [(kind, dtype) for kind in list(REDUCED)[:3] for dtype in ("float32", "float64", "int32")],
 )
 def test_reductions(kind, dtype):
     x = (np.random.default_rng(0).standard_normal((4, 9)) * 3).astype(dtype)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pellucid.compiler.emit_python import run
-from pellucid.compiler.nest import INT64, Buffer, Call, Kernel, Program, Variable, load, number, variable
+from pellucid.compiler.expressions import INT64, Buffer, Variable, load, number, variable
+from pellucid.compiler.nest import Call, Kernel, Program
 from pellucid.compiler.random_bits import WORDS, statements
 from pellucid.core.rng import bits
 

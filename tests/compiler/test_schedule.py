@@ -6,8 +6,8 @@ import pellucid as pl
 from pellucid import nn, optim
 from pellucid.compiler.groups import Groups
 from pellucid.compiler.layout import orders
-from pellucid.compiler.native_plan import with_own_outputs
-from pellucid.compiler.passes import optimized
+from pellucid.compiler.passes.order import optimized
+from pellucid.compiler.prepared import with_own_outputs
 from pellucid.compiler.schedule import schedule
 
 

@@ -17,6 +17,7 @@ from tests.compiler.both_ways import (
     cross_entropy,
     error_of,
     network,
+    same,
     state_of,
     step_of,
 )
@@ -37,6 +38,29 @@ def tier(request):
 
 
 # The usual step, and what is around it
+
+
+@program
+def assignment_to_what_is_made_inside(compile):
+    weight = pl.Tensor(np.ones((8, 5), "f4"), requires_grad=True)
+
+    def step(x):
+        y = x * weight
+        y[0] = 2.0
+        y[:, ::2] = pl.exp(x[:, 1:4]) * weight[:, :1]
+        y[1:3, None, ::-2] += y[3, 0]
+        y[..., 1] = y.sum(axis=1)
+        y[4, 3] = x.max()
+        zeros = pl.zeros((4,))
+        zeros[-1] = y[0, 0]
+        loss = (y**2).mean() + zeros.sum()
+        loss.backward()
+        grad, weight.grad = weight.grad, None
+        weight.assign(weight - 0.01 * grad)
+        return y, loss, grad
+
+    step = compile(step)
+    return [step(pl.Tensor(X + n)) for n in range(3)], weight
 
 
 @program
@@ -386,3 +410,29 @@ def an_error_inside(compile):
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_compiled_program_does_the_same(name, tier):
     assert_same_both_ways(PROGRAMS[name], tier)
+
+
+def test_functions_with_a_weight_in_different_orders_of_memory_take_turns(monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setenv("PELLUCID_COMPILE", "llvm")
+    layer = nn.Linear(40, 30)
+    optimizer = optim.SGD(layer.parameters(), lr=0.1)
+    x, scale = pl.normal(shape=(16, 40)), pl.normal(shape=(30, 40))
+
+    def decay():
+        loss = ((layer.weight * scale) ** 2).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    expected = []
+    start = layer.weight.data.copy()
+    for _ in range(3):
+        expected += [layer(x).data.copy(), decay().data.copy()]
+    layer.weight.data = start
+    forward, decaying = pl.compile(layer), pl.compile(decay)
+    given = []
+    for _ in range(3):
+        given += [forward(x).data.copy(), decaying().data.copy()]
+    assert (forward.tier, decaying.tier) == ("llvm", "llvm")
+    same(expected, given)

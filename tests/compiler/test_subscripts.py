@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pellucid.compiler.nest import INT64, Buffer, Variable, affine, as_expr, load, number, variable
+from pellucid.compiler.expressions import INT64, Buffer, Variable, affine, as_expr, load, number, variable
 from pellucid.compiler.subscripts import subscripts
 
 I, J, K = Variable("i"), Variable("j"), Variable("k")

@@ -35,6 +35,20 @@ def test_binary_targets_are_looked_at_again():
         look.check(np.array([0.0, 2.0], "f4"))
 
 
-def test_what_comes_from_parameters_is_not():
+def test_what_comes_from_captured_tensors_is_looked_at_again():
     weight = pl.Tensor([[1.0, 3.0, 2.0]], requires_grad=True)
-    assert not expectations(lambda x: pl.take(weight[0], pl.argmax(weight, axis=1) + 0, axis=0) * x, np.ones(1))
+    (look,) = expectations(lambda x: pl.take(weight[0], pl.argmax(weight, axis=1) + 0, axis=0) * x, np.ones(1))
+    with pytest.raises(IndexRangeError):
+        look.check(np.array([3]))
+
+
+def test_what_lies_in_range_by_itself_or_never_changes_is_not():
+    weight, constant = pl.Tensor([[1.0, 3.0, 2.0]], requires_grad=True), np.array([0, 2])
+    assert not expectations(lambda x: pl.take(weight[0], pl.argmax(weight, axis=1), axis=0) * x, np.ones(1))
+    assert not expectations(lambda x: x[constant], np.ones(3))
+
+
+def test_indices_of_a_longer_axis_are_looked_at_again():
+    (look,) = expectations(lambda x: pl.take(pl.ones((2,)), pl.argmax(x, axis=1), axis=0), np.eye(2, 3))
+    with pytest.raises(IndexRangeError):
+        look.check(np.array([2]))

@@ -82,7 +82,7 @@ def test_a_closure_is_found_also_one_that_is_filled_later():
     assert not around.still_hold()
     around = Surroundings(inner)
     factor = 4.0
-    assert (around.still_hold(), around.changed()) == (False, "a name of the closure")
+    assert (around.still_hold(), around.changed()) == (False, "factor")
     around.put_back()
     assert factor == 3.0
 
@@ -99,7 +99,7 @@ def test_attributes_that_are_read_are_found(through):
     trainer.factor = 5.0
     assert around.changed() == "factor"
     around.put_back()
-    assert (around.still_hold(), trainer.factor, trainer.unread) == (True, 3.0, 2)
+    assert (around.still_hold(), trainer.factor, trainer.unread) == (True, 3.0, 1)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_contents_are_compared_and_put_back(change):
 
     around = Surroundings(function)
     change(noted)
-    assert around.still_hold()  # what a name stands for is the same list
-    assert around.changed() == "a name of the closure"
+    assert not around.still_hold()
+    assert around.changed() == "kept"
     around.put_back()
     assert (noted, around.changed()) == ([1, 2], "")
     kept["b"].add(3)
@@ -144,3 +144,92 @@ def test_a_function_that_calls_itself_and_one_without_code():
     assert Surroundings(recursive).still_hold()
     assert Surroundings(np.sin).still_hold()
     assert Surroundings(nn.Linear(2, 1)).still_hold()
+
+
+# Parts, classes and modules
+
+
+class Reading(nn.Module):
+    kind = 1.0
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.ModuleList([nn.Linear(2, 1)])
+        self.factors, self.unread = [1.0], [1.0]
+
+    def helper(self, x):
+        return x * SCALE * self.factors[0] * self.kind
+
+    @property
+    def worked_out(self):
+        return TABLE["a"][0]
+
+    def forward(self, x):
+        return self.helper(x) * self.worked_out
+
+
+class ByWord(Reading):
+    def forward(self, x):
+        return getattr(self, "hel" + "per")(x)
+
+
+READING = {"forward": Reading, "by word": ByWord}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_a_networks_methods_and_lists_are_looked_into(name):
+    layer = READING[name]()
+    for function in (layer, layer.forward, lambda x: layer.helper(x), lambda x: [m(x) for m in [layer]]):
+        around = Surroundings(function)
+        for change in (
+            lambda: globals().update(SCALE=7.0),
+            lambda: layer.factors.append(2.0),
+            lambda: setattr(Reading, "kind", 2.0),
+        ):
+            assert around.still_hold()
+            change()
+            assert not around.still_hold()
+            assert around.changed()
+            around.put_back()
+    assert (layer.factors, Reading.kind, SCALE) == ([1.0], 1.0, 2.0)
+
+
+def test_a_networks_list_that_nobody_names_is_only_put_back():
+    layer = Reading()
+    around = Surroundings(layer)
+    layer.unread.append(2.0)
+    assert (around.still_hold(), around.changed()) == (True, "Reading.unread")
+    around.put_back()
+    assert layer.unread == [1.0]
+
+
+def test_networks_are_found_wherever_they_are():
+    first, second, third = nn.Linear(2, 1), nn.ModuleList([nn.Linear(2, 1)]), nn.Linear(1, 1)
+    holder = Trainer()
+    holder.parts = {"a": [third]}
+
+    def function(x, given=first):
+        return [given(x), second, holder.parts]
+
+    found = Surroundings(function).networks
+    assert {id(m) for m in (first, second, third)} <= {id(m) for m in found}
+    assert [id(m) for m in Surroundings(np.sin, [first]).networks] == [id(first)]
+
+
+def test_names_that_a_function_makes_are_taken_away_again():
+    def makes():
+        global MADE_HERE
+        MADE_HERE = 1
+
+    around = Surroundings(makes)
+    makes()
+    assert around.changed() == "MADE_HERE"
+    around.put_back()
+    assert "MADE_HERE" not in globals()
+
+
+def test_a_long_list_is_not_looked_into_before_every_run():
+    items = list(range(1000))
+    around = Surroundings(lambda: items)
+    items[0] = 7
+    assert (around.still_hold(), around.changed()) == (True, "items")

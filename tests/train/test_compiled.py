@@ -15,7 +15,7 @@ import pytest
 import pellucid as pl
 from pellucid import nn, optim
 from pellucid.compiler import get_num_threads, set_num_threads
-from pellucid.errors import LabelError, NonFiniteError
+from pellucid.errors import LabelError, NonFiniteError, PellucidWarning
 from pellucid.train import Callback, EarlyStopping
 from pellucid.train.compiled import CompiledEpochs
 
@@ -352,3 +352,136 @@ def test_a_user_can_go_on_with_what_was_trained(how):
     fitted(how, model)
     model.load_state_dict(kept)
     assert model.eval()(X).data.tobytes() == expected.tobytes()
+
+
+# The bits of the loop by hand
+
+
+@pytest.fixture
+def always_worth_it(monkeypatch):
+    """Compile short runs too, though the environment asks for no tier: "" is the fastest."""
+    monkeypatch.setattr("pellucid.train.compiled._WORTH_S", 0.0)
+
+
+@pytest.mark.parametrize("every", ["step", "epoch"])
+@pytest.mark.parametrize("how", [*TIERS, ""])
+def test_it_gives_the_bits_of_the_loop_by_hand(how, every, always_worth_it, steps_compiled):
+    """Beyond the twentieth of the smaller last batches, which then gets machine code."""
+    epochs, by_hand = 25, network(dropout=0.4)
+    make = {"optimizer": lambda p: optim.Adam(p, lr=0.01), "seed": 3}
+    plan = {"schedule": lambda o: optim.StepLR(o, 6, 0.7), "schedule_every": every}
+    model, history = fitted(how, network(dropout=0.4), epochs=epochs, **make, **plan)
+    assert sum(steps_compiled) == epochs * ROWS
+
+    pl.manual_seed(7)
+    loss_fn, optimizer = nn.CrossEntropyLoss(), optim.Adam(by_hand.parameters(), lr=0.01)
+    schedule, losses = optim.StepLR(optimizer, 6, 0.7), []
+
+    @pl.compile
+    def step(x, y):
+        loss = loss_fn(by_hand(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    loader = pl.data.Loader((X, Y), batch_size=16, shuffle=True, seed=3)
+    with tier(how):
+        for _ in range(epochs):
+            losses.append(0.0)
+            for x, y in loader:
+                losses[-1] += step(x, y).item() * len(x) / ROWS
+                if every == "step":
+                    schedule.step()
+            if every == "epoch":
+                schedule.step()
+    expected = weights_of(by_hand)
+    assert all(weights_of(model)[name].tobytes() == values.tobytes() for name, values in expected.items())
+    assert history.loss == pytest.approx(losses, rel=1e-12)
+
+
+def test_resumed_training_counts_the_smaller_batches_from_the_first(tmp_path, always_worth_it):
+    make = {"optimizer": lambda p: optim.Adam(p, lr=0.01)}
+    whole, _ = fitted("", epochs=25, **make)
+    fitted("", epochs=12, checkpoint=tmp_path / "run", **make)
+    resumed, _ = fitted("", network(1), epochs=25, checkpoint=tmp_path / "run", resume=True, **make)
+    assert all(weights_of(resumed)[name].tobytes() == values.tobytes() for name, values in weights_of(whole).items())
+
+
+# What can no longer be done compiled
+
+
+class Annealed(nn.Module):
+    """A network with numbers of Python's own that a callback changes."""
+
+    def __init__(self):
+        self.inner, self.temperature, self.looks = network(), 2.0, False
+
+    def forward(self, x):
+        y = self.inner(x)
+        if self.looks and y.sum() > 1e9:
+            return y
+        return y / self.temperature
+
+
+class Changing(Callback):
+    """Does something after some epochs, or after a batch of them."""
+
+    def __init__(self, change, epochs, batch=None):
+        self.change, self.epochs, self.batch = change, epochs, batch
+
+    def on_batch_end(self, run):
+        if run.batch == self.batch and run.epoch in self.epochs:
+            self.change(run)
+
+    def on_epoch_end(self, run, record):
+        if self.batch is None and run.epoch in self.epochs:
+            self.change(run)
+
+
+def cool(run):
+    run.model.temperature *= 0.9
+
+
+def look(run):
+    run.model.looks = True
+
+
+def look_away(run):
+    run.model.looks = False
+
+
+def leave_a_gradient(run):
+    nn.functional.cross_entropy(run.model(X), pl.Tensor(Y)).backward()
+
+
+AT_FIT = f"\n  at:       test_compiled.py:{fitted.__code__.co_firstlineno + 6}"  # the line of `fit` in it
+
+
+@pytest.mark.parametrize("batch", [None, 2])
+def test_a_number_that_changes_all_the_time(batch, how, monkeypatch):
+    monkeypatch.setattr("pellucid.compiler.step.MOST", 5)
+    with pytest.warns(PellucidWarning) as warned:
+        assert_agrees(how, model=Annealed, epochs=6, callbacks=[Changing(cool, range(6), batch)])
+    assert [str(w.message) for w in warned] == [
+        "a compiled function runs as it is: nearly every call would have to be recorded anew\n"
+        "  given:    train_step, after 5 recordings\n"
+        "  expected: numbers that change from call to call as Tensors, batches of few different shapes" + AT_FIT
+    ]
+
+
+@pytest.mark.parametrize("batch", [None, 2, 4])
+def test_a_step_that_begins_to_look_at_values(batch, how):
+    callbacks = [Changing(look, [1], batch), Changing(look_away, [3], batch)]
+    with pytest.warns(PellucidWarning) as warned:
+        assert_agrees(how, model=Annealed, epochs=6, callbacks=callbacks)
+    assert [str(w.message) for w in warned] == [
+        "a compiled function runs as it is, step by step in Python\n"
+        "  given:    train_step: the recorded function looks at a value that changes from run to run "
+        f"(test_compiled.py:{Annealed.forward.__code__.co_firstlineno + 2}, Annealed)\n"
+        "  expected: a function that can be recorded" + AT_FIT
+    ]
+
+
+@pytest.mark.parametrize("batch", [None, 2, 4])
+def test_a_gradient_that_waits_for_the_next_step(batch, how):
+    assert_agrees(how, epochs=4, callbacks=[Changing(leave_a_gradient, [1], batch)])

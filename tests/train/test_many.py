@@ -132,6 +132,10 @@ def test_what_two_networks_would_both_change_is_refused():
         pl.fit_many(nets, (X, Y), **OPTIONS, checkpoint="here", verbose=0)
     with pytest.raises(ArgumentError, match="cannot have their parameters in common"):
         pl.fit_many([nets[0], nn.Sequential(nets[0])], (X, Y), **OPTIONS, verbose=0)
+    first, second = [nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)) for _ in range(2)]
+    second[1].running_mean = first[1].running_mean
+    with pytest.raises(ArgumentError, match="cannot have their buffers in common"):
+        pl.fit_many([first, second], (X, Y), **OPTIONS, verbose=0)
 
 
 def test_options_are_looked_at_before_anything_is_trained():
@@ -143,6 +147,18 @@ def test_options_are_looked_at_before_anything_is_trained():
         pl.fit_many(nets, (X, Y), **OPTIONS, each=[{}], verbose=0)
     with pytest.raises(ArgumentTypeError):
         pl.fit_many([nets[0], "network"], (X, Y), **OPTIONS, verbose=0)
+    with pytest.raises(ArgumentTypeError) as caught:
+        pl.fit_many(None, (X, Y), **OPTIONS, verbose=0)
+    assert str(caught.value).splitlines()[:3] == [
+        "several networks are trained side by side",
+        "  given:    None (NoneType)",
+        "  expected: a list of networks: fit_many([model, ...], data, ...)",
+    ]
+    with pytest.raises(ArgumentTypeError, match=r"one network \(Sequential\)[^$]*fix: *fit\(model, data, ...\)"):
+        pl.fit_many(nets[0], (X, Y), **OPTIONS, verbose=0)
+    for each in (5, {"seed": 1}):
+        with pytest.raises(ArgumentTypeError, match="a list of dicts, one for each network"):
+            pl.fit_many(nets, (X, Y), **OPTIONS, each=each, verbose=0)
     assert all(np.array_equal(a, p.data) for a, p in zip(before, nets[0].parameters(), strict=True))
     assert pl.fit_many([], (X, Y), **OPTIONS) == []
 
@@ -176,13 +192,13 @@ def test_one_line_tells_how_far_all_are(capsys):
 def made(monkeypatch):
     """The names of what was made anew: recordings and programs."""
     pytest.importorskip("llvmlite")
-    from pellucid.compiler import native_plan, programs
+    from pellucid.compiler import programs
 
     monkeypatch.setenv("PELLUCID_COMPILE", "llvm")
     names = []
-    for module, name in ((programs, "recorded"), (native_plan, "lower")):
-        make = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda *a, make=make, name=name: names.append(name) or make(*a))
+    for name in ("recorded", "Prepared"):
+        make = getattr(programs, name)
+        monkeypatch.setattr(programs, name, lambda *a, make=make, name=name, **k: names.append(name) or make(*a, **k))
     return names
 
 
@@ -193,7 +209,7 @@ def test_networks_that_are_alike_share_a_recording_and_machine_code(made):
     many_nets, nets = networks(6, dropout=0.2), networks(6, dropout=0.2)
     start = default_generator.get_state()
     pl.fit_many(many_nets, (X, Y), **OPTIONS, each=own(), verbose=0)
-    assert sorted(made) == ["lower", "recorded"]
+    assert sorted(made) == ["Prepared"] * 2 + ["recorded"] * 2  # of whole batches, and of the smaller last one
     default_generator.set_state(start)
     trained_alone(nets, own(), data=(X, Y), **OPTIONS)
     assert same(many_nets, nets)
@@ -201,7 +217,7 @@ def test_networks_that_are_alike_share_a_recording_and_machine_code(made):
 
 def test_networks_of_other_shapes_get_their_own(made):
     pl.fit_many([*networks(2), *networks(2, hidden=5)], (X, Y), **OPTIONS, verbose=0)
-    assert sorted(made) == ["lower"] * 2 + ["recorded"] * 2
+    assert sorted(made) == ["Prepared"] * 4 + ["recorded"] * 4
 
 
 class Sign(nn.Module):
@@ -229,7 +245,7 @@ def test_what_is_not_seen_to_be_alike_is_recorded_by_itself(made):
     same_nets, nets = networks(4), networks(4)
     del made[:]
     pl.fit_many(same_nets, (X, Y), **OPTIONS, each=own, verbose=0)
-    assert sorted(made) == ["lower"] * 2 + ["recorded"] * 3  # the first alone serves others
+    assert sorted(made) == ["Prepared"] * 4 + ["recorded"] * 6  # the first alone serves others
     trained_alone(nets, own, data=(X, Y), **OPTIONS)
     assert same(same_nets, nets)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.compiler.nest import (
+from pellucid.compiler.expressions import (
     FLOAT32,
     FLOAT64,
     INT64,

@@ -11,7 +11,8 @@ import numpy as np
 
 from pellucid.core.same import Same, is_plain
 from pellucid.core.tensor import Tensor, to_array
-from pellucid.errors import PellucidError
+from pellucid.errors import PellucidError, RecordingError
+from pellucid.graph.contents import items_of, same_items
 
 
 class Arguments:
@@ -65,7 +66,9 @@ def with_tensors(function: Callable[..., Any], args: tuple[Any, ...], kwargs: di
         filling = _Filling(iter(tensors))
         rest = [filling.filled(x) for x in args]
         named = {name: filling.filled(kwargs[name]) for name in sorted(kwargs)}
-        return function(*rest, **named)
+        result = function(*rest, **named)
+        filling.check_unchanged()
+        return result
 
     of_tensors.__wrapped__ = function  # type: ignore[attr-defined]
     return of_tensors
@@ -77,6 +80,17 @@ class _Filling:
     def __init__(self, given: Iterator[Tensor]) -> None:
         self._given = given
         self._placed: dict[int, Tensor] = {}
+        self._made: list[tuple[Any, list[Any]]] = []
+
+    def check_unchanged(self) -> None:
+        """Raise if the function has changed a list or dict that it was given, which is none of the caller's.
+
+        Raises
+            RecordingError: it has.
+        """
+        for x, items in self._made:
+            if not same_items(x, items):
+                raise RecordingError("compiler.rebinds", name=f"{type(x).__name__} [...]")
 
     def filled(self, x: Any) -> Any:
         if isinstance(x, Tensor):
@@ -87,8 +101,12 @@ class _Filling:
             return next(self._given)
         if isinstance(x, list | tuple):
             items = [self.filled(item) for item in x]
-            return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
-        return {name: self.filled(item) for name, item in x.items()} if isinstance(x, dict) else x
+            return type(x)(*items) if hasattr(x, "_fields") else self._noted(type(x)(items))
+        return self._noted({name: self.filled(item) for name, item in x.items()}) if isinstance(x, dict) else x
+
+    def _noted(self, x: Any) -> Any:
+        self._made.append((x, items_of(x)))
+        return x
 
 
 def _numbers(x: list[Any]) -> Any:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from pellucid._typing import Array
+from pellucid.compiler.course import Course
 from pellucid.compiler.guards import outstanding
 from pellucid.core.context import Recorder
 from pellucid.core.op import Op
-from pellucid.core.same import is_plain
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import RecordingError
+from pellucid.graph.contents import Contents
 from pellucid.graph.names import is_module, is_optimizer
 
 
@@ -25,7 +26,11 @@ class Before(Recorder):
 
     Attributes
         tensors, optimizers : those that were given, and those that were met since
+        called : the modules that were called
+        course : what is done, operation by operation, for whoever has put one here
     """
+
+    course: Course | None = None
 
     def __init__(self, tensors: Sequence[Tensor], optimizers: Sequence[Any]) -> None:
         self.tensors, self.optimizers = list(tensors), list(optimizers)
@@ -33,7 +38,8 @@ class Before(Recorder):
         self._arrays: dict[int, tuple[Tensor, Array, Array]] = {}
         self._gradients: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
         self._steps: list[tuple[Any, bool]] = []
-        self._attributes: dict[int, tuple[Any, dict[str, Any]]] = {}
+        self.called: list[Any] = []
+        self._attributes = Contents()
         # Held, so that no other tensor has the identity of one of them.
         self._made: list[Tensor] = []
 
@@ -45,6 +51,7 @@ class Before(Recorder):
             self._keep_step(o)
 
     def __exit__(self, *exc: object) -> None:
+        self._met.difference_update(map(id, self._made))
         self._made.clear()
         for t, array, copy in self._arrays.values():
             t.__dict__["data"] = array
@@ -67,30 +74,24 @@ class Before(Recorder):
     def keep_attributes(self, part: Any) -> None:
         """Remember what a module has, before it is called."""
         if is_module(part):
-            self._attributes.setdefault(id(part), (part, dict(vars(part))))
+            self.called.append(part)
+            self._attributes.add(type(part).__name__, part)
 
     def changed_attribute(self) -> str:
-        """An attribute of a module that is another by now; "" where there is none. Those that modules keep for
-        themselves do not count."""
-        for module, kept in self._attributes.values():
-            values = vars(module)
-            for name in {**kept, **values}:
-                if not name.startswith("_") and name != "inputs_seen":
-                    a, b = kept.get(name, self), values.get(name, self)
-                    if a is not b and not (type(a) is type(b) and is_plain(a) and a == b):
-                        return f"{type(module).__name__}.{name}"
-        return ""
+        """An attribute of a module that was called and is another by now, or has other contents; "" where there is
+        none. Those that modules keep for themselves do not count."""
+        return self._attributes.changed()
 
     def put_attributes_back(self) -> None:
         """Give modules the attributes that they had."""
-        for module, kept in self._attributes.values():
-            vars(module).clear()
-            vars(module).update(kept)
+        self._attributes.put_back()
 
     def _keep_gradient(self, tensor: Tensor) -> None:
         self._gradients.append((tensor, tensor.grad, tensor._used_grad))
         tensor.grad = wrap(tensor.grad.data.copy()) if outstanding(tensor) else None  # type: ignore[union-attr]
         tensor._used_grad = None
+        if self.course is not None and tensor.grad is not None:
+            self.course.gradient(tensor, tensor.grad)
 
     def _keep_step(self, optimizer: Any) -> None:
         self._steps.append((optimizer, optimizer._step_taken))
@@ -105,23 +106,45 @@ class Before(Recorder):
                 self.tensors.append(x)
                 self.keep(x)
                 self._keep_gradient(x)
+        if self.course is not None:
+            self.course.operation(op, inputs, attrs, output)
 
     def created(self, tensor: Tensor) -> None:
         self._met.add(id(tensor))
         self._made.append(tensor)
+        if self.course is not None:
+            self.course.created(tensor)
+
+    def alias(self, new: Tensor, old: Tensor, detached: bool) -> None:
+        if self.course is not None:
+            self.course.alias(new, old, detached)
 
     def uses(self, part: Any) -> None:
         self.keep_attributes(part)
+        if self.course is not None:
+            self.course.uses(part)
         if is_optimizer(part) and id(part) not in self._met:
             self._met.add(id(part))
             self.optimizers.append(part)
             self._keep_step(part)
 
+    def enter_scope(self, name: str) -> None:
+        if self.course is not None:
+            self.course.enter_scope(name)
+
+    def leave_scope(self) -> None:
+        if self.course is not None:
+            self.course.leave_scope()
+
     def assignment(self, target: Tensor, value: Tensor) -> None:
         self.keep(target)
+        if self.course is not None:
+            self.course.assignment(target, value)
 
     def change(self, target: Tensor, new: Tensor) -> None:
         self.keep(target)
+        if self.course is not None:
+            self.course.change(target, new)
 
     def beside(self, action: str) -> None:
         raise RecordingError("compiler.beside", action=action)

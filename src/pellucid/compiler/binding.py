@@ -44,8 +44,10 @@ class Binding:
     def place(self, position: int, order: Literal["C", "F"]) -> None:
         """Ask for an array in an order of memory, rows or columns first."""
         self._orders[position] = order
-        self.arrays[position] = self._array(position)
-        self._mark()
+        array = self._array(position)
+        if array is not self.arrays[position]:
+            self.arrays[position] = array
+            self._mark()
 
     def together(self, positions: Sequence[int]) -> Array:
         """The arrays of some tensors of one dtype as parts of one, one after the other."""

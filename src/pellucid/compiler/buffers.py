@@ -5,14 +5,13 @@ of rows of a program that picks its batches itself. Made by `lower`; `native_pla
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from pellucid._typing import DType, Shape
 from pellucid.compiler.elements import Elements, row_major, strides_of
+from pellucid.compiler.expressions import INT64, Buffer, BufferKind, Expr, Variable, load, variable
 from pellucid.compiler.memory import Memory, Piece, planned
-from pellucid.compiler.nest import INT64, Buffer, BufferKind, Call, Expr, Program, Variable, load, variable
-from pellucid.core.spec import Spec, spec_of
-from pellucid.graph.ir import Graph, Value, leaves
+from pellucid.compiler.nest import Call, Program
+from pellucid.graph.ir import Graph, Value, input_spec, leaves
 
 Orders = dict[int, tuple[int, ...]]
 
@@ -59,7 +58,7 @@ class Buffers:
 
     def __post_init__(self) -> None:
         graph = self.graph
-        self.inputs = [self.add(str(v)[1:], v, "input").number for v in graph.inputs]
+        self.inputs = [self.add(v.name or f"v{v.id}", v, "input").number for v in graph.inputs]
         for position, c in enumerate(graph.captured):
             kind: BufferKind = "setting" if position in self.varying else "constant" if c.constant else "state"
             self.captured.append(self.add(str(c.value)[1:], c.value, kind).number)
@@ -126,11 +125,6 @@ def _work(graph: Graph) -> int:
     """Operations of a step: two for each multiplication and addition of a product, ten for each special function."""
     total = 0
     for i in graph.instructions:
-        cost = i.op.cost([spec_of_input(x) for x in i.inputs], i.output.spec, i.attrs)
+        cost = i.op.cost([input_spec(x) for x in i.inputs], i.output.spec, i.attrs)
         total += 2 * cost.macs + cost.flops + 10 * cost.special
     return total
-
-
-def spec_of_input(x: Any) -> Spec:
-    """The Spec of a value or a Python number."""
-    return x.spec if isinstance(x, Value) else spec_of(x)

@@ -1,9 +1,9 @@
 """Object code comes in under a key and is there again in the next process: one file each in the cache folder. Called by
 engine.
 
-Nothing here fails: what cannot be read is as if it were not there, what cannot be written is not kept, and `state` says
-why. A file is put in place whole and checked when it is read, so that a process that dies while it writes, or two that
-write the same file, do no harm.
+Nothing here fails: what cannot be read is as if it were not there, what cannot be written is not kept. A file is put in
+place whole and checked when it is read, so that a process that dies while it writes, or two that write the same file,
+do no harm.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _MAGIC = b"pellucid object\n"
 _VERSION = 1
 _HEADER = struct.Struct("<16sIQ32s")  # magic, version of this format, length and SHA-256 of what follows
 _SUFFIX = ".object"
+_ROOMS = ("core", "ops", "graph", "compiler")
+"""What a graph's code depends on."""
 _ABANDONED_S = 3600.0
 """A temporary file so old belongs to no process that still writes."""
-
-_state = ""
 
 
 def key_of(*parts: str) -> str:
@@ -45,10 +45,19 @@ def key_of(*parts: str) -> str:
 
 @cache
 def _compiler_version() -> bytes:
-    """A digest of the compiler's own source: another compiler's code is never taken for this one's."""
+    """A digest of what the compiler's own source is known by, its files with their sizes and times (reading them all
+    would take longer than the rest): another compiler's code is never taken for this one's."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("**/*.py")):
-        digest.update(path.read_bytes())
+    rooms = Path(__file__).parents[1]
+    folders = [str(rooms / room) for room in _ROOMS]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in sorted(entries, key=lambda e: e.name):
+                if entry.is_dir() and entry.name != "__pycache__":
+                    folders.append(entry.path)
+                elif entry.name.endswith(".py"):
+                    found = entry.stat()
+                    digest.update(f"{entry.path[len(str(rooms)) :]} {found.st_size} {found.st_mtime_ns}\n".encode())
     return digest.digest()
 
 
@@ -57,18 +66,12 @@ def load(key: str) -> bytes | None:
     try:
         path = _path(key)
         with path.open("rb") as file:
-            trusted = _trusted(os.fstat(file.fileno()))
-            payload = _payload(file.read()) if trusted else None
-    except FileNotFoundError:
+            payload = _payload(file.read()) if _trusted(os.fstat(file.fileno())) else None
+    except (OSError, RuntimeError):  # none there, or no home
         return None
-    except (OSError, RuntimeError) as problem:
-        _note(str(problem))
-        return None
-    if payload is None:
-        _note(f"{path}: {'damaged' if trusted else 'others may have written it'}")
-        return None
-    with suppress(OSError):  # it may go earlier than it should
-        os.utime(path)
+    if payload is not None:
+        with suppress(OSError):  # it may go earlier than it should
+            os.utime(path)
     return payload
 
 
@@ -79,10 +82,8 @@ def store(key: str, payload: bytes) -> None:
         path = _path(key)
         made_folder(path.parent)
         write_whole(path, header + payload)
-    except (PellucidError, OSError, RuntimeError) as problem:
-        _note(str(problem))
+    except (PellucidError, OSError, RuntimeError):
         return
-    _note("")
     _prune(path.parent)
 
 
@@ -91,16 +92,6 @@ def clear_cache() -> None:
     with suppress(RuntimeError):  # no home, no cache
         for _, _, entry in _tidied(_path("").parent):
             _remove(entry)
-
-
-def state() -> str:
-    """Why the latest object code was not kept or not taken from the cache; "" if nothing was wrong."""
-    return _state
-
-
-def _note(reason: str) -> None:
-    global _state
-    _state = reason
 
 
 def _path(key: str) -> Path:

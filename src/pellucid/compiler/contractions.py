@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pellucid.compiler.elements import Index, Unsupported
+from pellucid.compiler.elements import Index
+from pellucid.compiler.expressions import INT64, Variable, number, variable
 from pellucid.compiler.groups import Group
-from pellucid.compiler.nest import INT64, Variable, number, variable
+from pellucid.compiler.tiers import Unsupported
 from pellucid.graph.ir import Value
 from pellucid.ops._families.contraction import extents, parse
 

@@ -7,11 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from pellucid._typing import DType
-from pellucid.compiler.mathematics import EXPRESSIONS, supported
-from pellucid.compiler.nest import (
+from pellucid.compiler.expressions import (
     BASIC,
     BOOL,
     INT64,
@@ -22,13 +19,13 @@ from pellucid.compiler.nest import (
     cast,
     differs,
     load,
-    named,
     number,
     where,
+    with_parts,
 )
-from pellucid.compiler.nest import Unsupported as Unsupported
-from pellucid.core.spec import spec_of
-from pellucid.graph.ir import Graph, Instruction, Value
+from pellucid.compiler.mathematics import EXPRESSIONS, supported
+from pellucid.compiler.tiers import Unsupported
+from pellucid.graph.ir import Graph, Instruction, Value, input_spec
 from pellucid.ops._families.elementwise import common_dtype
 
 Index: TypeAlias = tuple[Expr, ...]
@@ -102,7 +99,8 @@ class Elements:
         for x in reversed(instruction.inputs):
             start = end - x.spec.shape[axis]
             place = clamped(index[axis] - start, x.spec.shape[axis])
-            part = self.at(x, (*index[:axis], place, *index[axis + 1 :]))
+            element = self.at(x, (*index[:axis], place, *index[axis + 1 :]))
+            part = converted(element, instruction.output.spec.dtype)
             result = part if result is None else where(index[axis] < end, part, result)
             end = start
         if result is None:
@@ -193,7 +191,7 @@ def _picked(
 
 def elementwise(instruction: Instruction, elements: list[Any]) -> Expr:
     """The scalar body of an operation, its inputs brought to the dtype at which they meet."""
-    specs = [x.spec if isinstance(x, Value) else spec_of(x) for x in instruction.inputs]
+    specs = [input_spec(x) for x in instruction.inputs]
     out = instruction.output.spec.dtype
     conditions = 1 if instruction.op.name == "where" else 0
     common = common_dtype([(s.dtype, s.weak) for s in specs[conditions:]])
@@ -250,17 +248,9 @@ def has_native_rule(instruction: Instruction) -> str:
 
 def functions(expression: Expr) -> Iterator[tuple[str, DType]]:
     """The functions in an expression that are not basic operations, with their dtypes."""
-    seen: set[int] = set()
-    waiting = [expression]
-    while waiting:
-        e = waiting.pop()
-        if id(e) in seen:
-            continue
-        seen.add(id(e))
-        if e.op not in _LEAVES:
-            if e.op not in BASIC:
-                yield e.op, e.args[0].dtype
-            waiting += [a for a in e.args if isinstance(a, Expr)]
+    for e in with_parts([expression]):
+        if e.op not in _LEAVES and e.op not in BASIC:
+            yield e.op, e.args[0].dtype
 
 
 # Indices
@@ -317,8 +307,3 @@ def strides_of(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[int, ...
     """Strides without gaps for axes in an order, the last of it closest."""
     own = row_major(tuple(shape[a] for a in order))
     return tuple(own[order.index(a)] for a in range(len(shape)))
-
-
-def name_of(value: Value, dtype: DType) -> Expr:
-    """What a value is called in a nest."""
-    return named(f"v{value.id}", np.dtype(dtype))

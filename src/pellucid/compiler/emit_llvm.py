@@ -12,12 +12,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pellucid.compiler.expressions import INT64
 from pellucid.compiler.llvm_copies import Assign, VectorLoop, shape_of
 from pellucid.compiler.llvm_driver import driver
 from pellucid.compiler.llvm_expressions import Copy, Expressions
 from pellucid.compiler.llvm_writer import NOTHING, Holder, Value, literal
 from pellucid.compiler.nest import (
-    INT64,
     WHOLE,
     Accumulator,
     Across,
@@ -31,13 +31,13 @@ from pellucid.compiler.nest import (
     Program,
     Statement,
     Store,
-    Unsupported,
     identity,
     inside,
 )
 from pellucid.compiler.product import emit_product
 from pellucid.compiler.product_panel import OWN
 from pellucid.compiler.target import Target
+from pellucid.compiler.tiers import Unsupported
 
 _FEW, _SHORT = 4, 32
 """Loops of so few rounds and so few operations are written one round after the other."""

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from pellucid._typing import Array
-from pellucid.compiler.nest import Buffer, Kernel, Program
+from pellucid.compiler.expressions import Buffer
+from pellucid.compiler.nest import Kernel, Program
 from pellucid.compiler.python_expressions import Names, flat_name
 from pellucid.compiler.python_functions import NAMESPACE
-from pellucid.compiler.python_statements import FunctionPrinter, all_expressions, leaves, parameters
+from pellucid.compiler.python_statements import FunctionPrinter, parameters
 
 _INDENT = "    "
 
@@ -45,16 +46,7 @@ def source(program: Program) -> str:
             given = {call.kernel.lo: "0", call.kernel.hi: str(call.extent), call.kernel.step: "step"}
             used = [given[v] for v in parameters(call.kernel)]
             steps.append(f"{_INDENT}{calls[call.kernel]}({', '.join(used)})")
-        if position == 0 and program.flag is not None:
-            steps += [f"{_INDENT}if {flat_name(arrays[program.flag])}[0] != 0:", f"{_INDENT * 2}break"]
     return "\n".join([*lines, "", "", "for step in range(first, last):", *(steps or [f"{_INDENT}pass"])]) + "\n"
-
-
-def source_of(kernel: Kernel) -> str:
-    """One kernel as the text of a Python function."""
-    loads = [leaf for leaf in leaves(all_expressions(kernel.body)) if leaf.op == "load"]
-    arrays = _array_names(dict.fromkeys(leaf.args[0] for leaf in reversed(loads)))
-    return "\n".join(FunctionPrinter(kernel, kernel.name, arrays, None).lines) + "\n"
 
 
 def run(program: Program, arrays: Mapping[int, Array], first: int = 0, last: int = 1) -> None:

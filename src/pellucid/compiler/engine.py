@@ -1,5 +1,5 @@
-"""The text of an LLVM module comes in, machine code in memory leaves: from the cache where such a machine has compiled
-the same text before. Called by native.
+"""A key comes in with what makes the text of an LLVM module; machine code in memory leaves: from the cache where such a
+machine has compiled under that key before. Called by prepared.
 
 llvmlite is imported when it is first needed; without it, `available` says so and why.
 """
@@ -9,22 +9,25 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import struct
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 from weakref import WeakValueDictionary
 
 from pellucid.compiler import cache as disk
-from pellucid.compiler.nest import Unsupported
 from pellucid.compiler.target import Target
+from pellucid.compiler.tiers import Unsupported
 from pellucid.errors import warn
 
 OLDEST = (0, 45)
 """The oldest llvmlite whose LLVM reads what the printer writes."""
 
 _OPTIMIZATION = 2
+_LENGTH = struct.Struct("<Q")
 
 _POINTER, _INT64 = ctypes.c_void_p, ctypes.c_int64
 _ARGUMENTS = (_POINTER, _INT64, _INT64, _POINTER, _INT64, _INT64)
@@ -32,13 +35,18 @@ _ARGUMENTS = (_POINTER, _INT64, _INT64, _POINTER, _INT64, _INT64)
 _lock = threading.RLock()
 _numbers = itertools.count()
 _loaded: WeakValueDictionary[str, Code] = WeakValueDictionary()
+_latest: deque[Code] = deque(maxlen=32)
+"""Code that stays although nobody has it: the next one who wants it may come soon."""
 
 
 class Code:
-    """Machine code in memory, there for as long as this object or a function of it is."""
+    """Machine code in memory, there for as long as this object or a function of it is.
 
-    def __init__(self, library: Any) -> None:
-        self._library = library
+    notes : what its maker wants to know of it.
+    """
+
+    def __init__(self, library: Any, notes: bytes) -> None:
+        self._library, self.notes = library, notes
         self.address: int = library["drive"]
 
     def function(self, keeps_gil: bool = False) -> Callable[..., int]:
@@ -84,15 +92,15 @@ def problem() -> str | None:
     return None
 
 
-def compiled(ir: str | Callable[[], str], key: str, target: Target) -> Code:
+def compiled(key: str, make: Callable[[], tuple[str, bytes]], target: Target) -> Code:
     """Machine code of a module that has a function `drive`.
 
     Parameters
-        ir : the module's text, or what writes it; not called if the cache has the code.
-        key : text that says what the module is, such as the text itself.
+        key : text that says what the module is.
+        make : writes the module's text, and notes to be kept with the code; not called if the cache has them.
         target : this machine.
     Raises
-        Unsupported: LLVM cannot make code of it here.
+        Unsupported: LLVM cannot make code of it here; and what `make` raises.
     """
     from llvmlite import binding
 
@@ -104,8 +112,9 @@ def compiled(ir: str | Callable[[], str], key: str, target: Target) -> Code:
         if code is None:
             code = _from_cache(name)
             if code is None:
-                code = _made(ir if isinstance(ir, str) else ir(), name, target)
+                code = _made(*make(), name, target)
             _loaded[name] = code
+            _latest.append(code)
     return code
 
 
@@ -115,13 +124,13 @@ def _from_cache(name: str) -> Code | None:
         return None
     try:
         return _link(payload)
-    except RuntimeError:  # whole, but not what this LLVM can load: made anew
+    except (RuntimeError, struct.error):  # whole, but not what this LLVM can load: made anew
         return None
 
 
-def _made(ir: str, name: str, target: Target) -> Code:
+def _made(ir: str, notes: bytes, name: str, target: Target) -> Code:
     try:
-        payload = _object(ir, target)
+        payload = _LENGTH.pack(len(notes)) + notes + _object(ir, target)
         code = _link(payload)
     except RuntimeError as error:  # what llvmlite raises, whatever LLVM says
         raise Unsupported(f"LLVM: {error}") from error
@@ -144,12 +153,14 @@ def _object(ir: str, target: Target) -> bytes:
 
 
 def _link(payload: bytes) -> Code:
+    """Notes with their length in front, and an object, as code."""
     from llvmlite import binding
 
-    builder = binding.JITLibraryBuilder().add_object_img(payload).export_symbol("drive")
+    end = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
+    builder = binding.JITLibraryBuilder().add_object_img(payload[end:]).export_symbol("drive")
     for name, address in _symbols().items():
         builder.import_symbol(name, address)
-    return Code(builder.link(_jit(), f"pellucid-{next(_numbers)}"))
+    return Code(builder.link(_jit(), f"pellucid-{next(_numbers)}"), payload[_LENGTH.size : end])
 
 
 @cache
@@ -165,11 +176,12 @@ def _jit() -> Any:
 
 @cache
 def _symbols() -> dict[str, int]:
-    """What the code calls by name: `pl_yield` gives the processor away; on Windows also what its compilers' own library
-    has, a marker of floats and the function that grows a stack."""
+    """What the code calls by name: `pl_yield` gives the processor away; on Windows also C's remainders, and what its
+    compilers' own library has, a marker of floats and the function that grows a stack."""
     if sys.platform == "win32":
-        kernel, nt = ctypes.WinDLL("kernel32"), ctypes.WinDLL("ntdll")
+        kernel, nt, c = ctypes.WinDLL("kernel32"), ctypes.WinDLL("ntdll"), ctypes.CDLL("ucrtbase")
         functions = {"pl_yield": kernel.SwitchToThread, "_fltused": kernel.SwitchToThread, "__chkstk": nt.__chkstk}
+        functions |= {"fmod": c.fmod, "fmodf": c.fmodf}
     else:
         functions = {"pl_yield": ctypes.CDLL(None).sched_yield}
     return {name: ctypes.cast(function, ctypes.c_void_p).value or 0 for name, function in functions.items()}

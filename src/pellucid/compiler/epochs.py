@@ -12,10 +12,12 @@ import numpy as np
 
 from pellucid._typing import Array
 from pellucid.compiler.programs import Programs
+from pellucid.compiler.record import Recorded
 from pellucid.compiler.step import Compiled, Run
 from pellucid.compiler.threads import Busy
-from pellucid.compiler.tiers import native_wanted
+from pellucid.compiler.tiers import Unsupported, native_wanted
 from pellucid.core.same import Same
+from pellucid.core.spec import Spec
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.graph.ir import Value, leaves
 
@@ -34,60 +36,83 @@ class Epochs:
         data : arrays of as many rows, kept as they are, in memory without gaps
         batch_size : rows a step; the rows that are left over belong to the caller
         programs : of steps that may be alike; None: of this one alone
+        ahead : whether all rows are looked at before the first step, in place of each batch before its own
     Attributes
+        batch_size : rows a step
+        order : the rows that `begin` was given
         outputs : for each Tensor that the function returns, what it was at every step since `begin`, shape (steps, ...)
     """
 
     def __init__(
-        self, compiled: Compiled, data: Sequence[Array], batch_size: int, programs: Programs | None = None
+        self,
+        compiled: Compiled,
+        data: Sequence[Array],
+        batch_size: int,
+        programs: Programs | None = None,
+        ahead: bool = True,
     ) -> None:
         self._programs = Programs() if programs is None else programs
-        self._compiled, self._data, self._batch = compiled, list(data), batch_size
+        self._compiled, self._data, self.batch_size = compiled, list(data), batch_size
+        self._ahead = ahead
         self._example = tuple([wrap(d[:batch_size]) for d in data])
-        self._plans: dict[int, EpochPlan | None] = {}
-        self._order = np.zeros(0, np.int64)
+        self._plans: dict[tuple[int, bool], EpochPlan | None] = {}
+        self.order, self._steps = np.zeros(0, np.int64), 0
         self._busy: Busy | None = None
         self.outputs: list[Array] = []
 
     def usable(self) -> bool:
-        """Whether the step can be recorded; if not it runs as it is, in Python."""
-        found = self._run().recorded
-        return found is not None and not found.given
+        """Whether the step can be recorded and no gradient waits for it; if not it runs as it is, in Python."""
+        return self._usable() is not None
+
+    def already(self, steps: int) -> None:
+        """Count steps that were done before."""
+        self._compiled.size_of(self._example).calls += steps
 
     def begin(self, order: Array, steps: int) -> None:
         """Start on an order of rows, of which the first `steps` batches will be used."""
-        found = self._run().recorded
-        assert found is not None
-        self._order = np.ascontiguousarray(order, np.int64)
-        specs = [leaf.spec for leaf in leaves(found.graph.outputs) if isinstance(leaf, Value)]
-        self.outputs = [np.empty((steps, *spec.shape), spec.dtype) for spec in specs]
+        self.order, self._steps = np.ascontiguousarray(order, np.int64), steps
+        self.outputs = []
 
-    def advance(self, first: int, last: int, after_each: Callable[[], None] | None = None) -> None:
+    def advance(self, first: int, last: int, after_each: Callable[[], None] | None = None) -> int:
         """Do steps first up to, not including, last.
 
         Parameters
             after_each : done after every step: it may change settings, such as the learning rate
+        Returns
+            int: the first step that is left; not `last` where it is not usable any more, or returns something else
         """
-        while first < last:
-            first = self._some(first, last, after_each)
+        while first < last and (run := self._usable()) is not None:
+            first = self._some(run, first, last, after_each)
+        return first
 
     def snapshot(self) -> list[tuple[Tensor, Array]]:
         """All state that a step changes, as it is now."""
-        found = self._run().recorded
-        assert found is not None
-        targets = {target.id for target, _ in found.graph.updates}
-        return [(c.tensor, c.tensor.data.copy(order="K")) for c in found.graph.captured if c.value.id in targets]
+        run = self._usable()
+        if run is None or run.recorded is None:
+            return []
+        graph = run.recorded.graph
+        targets = {target.id for target, _ in graph.updates}
+        return [(c.tensor, c.tensor.data.copy(order="K")) for c in graph.captured if c.value.id in targets]
 
-    def _run(self) -> Run:
-        return self._compiled.run_for(self._example, {})[1]
+    def _usable(self) -> Run | None:
+        """The recording that holds now, if it can be used for steps in a row and returns what those before did."""
+        run = self._compiled.run_for(self._example, {})[1]
+        found = run.recorded
+        if found is None or found.given:
+            return None
+        given = [(a.shape[1:], a.dtype) for a in self.outputs]
+        return None if given and given != [(spec.shape, spec.dtype) for spec in _returned(found)] else run
 
-    def _some(self, first: int, last: int, after_each: Callable[[], None] | None) -> int:
+    def _some(self, run: Run, first: int, last: int, after_each: Callable[[], None] | None) -> int:
         """Steps from `first` on while the same recording holds; returns the first one that is left."""
-        run = self._run()
         found = run.recorded
         assert found is not None
         found.ran(self._example)
-        self._check(run)
+        if not self.outputs:
+            self.outputs = [np.empty((self._steps, *spec.shape), spec.dtype) for spec in _returned(found)]
+        if any([look.moves for look in run.looks]):
+            last = first + 1
+        self._look(run, first, last)
         actions = [*found.before, *found.after, *([after_each] if after_each else [])]
         values = [np.empty(last, t.data.dtype) for t, _ in found.settings]
         end = first
@@ -101,6 +126,7 @@ class Epochs:
             if after_each is not None:
                 after_each()
             end = end + 1 if actions else last
+        self._compiled.called(run, end - first)
         plan = self._plan(run)
         if plan is None:
             self._one_by_one(run, first, end, values)
@@ -110,16 +136,17 @@ class Epochs:
 
     def _plan(self, run: Run) -> EpochPlan | None:
         """The machine code for many steps; None where there is none and steps are done one by one."""
-        if id(run) not in self._plans:
-            self._plans[id(run)] = self._made(run)
-        return self._plans[id(run)]
+        key = (id(run), run.rare)
+        if key not in self._plans:
+            self._plans[key] = self._made(run)
+        return self._plans[key]
 
     def _made(self, run: Run) -> EpochPlan | None:
         found = run.recorded
         assert found is not None
-        if not native_wanted():
+        if run.rare or not native_wanted():
             return None
-        from pellucid.compiler.native_plan import EpochPlan, Unsupported
+        from pellucid.compiler.native_plan import EpochPlan
 
         try:
             prepared = self._programs.of(found.graph, [t for t, _ in found.settings])
@@ -128,7 +155,7 @@ class Epochs:
             return None
 
     def _at_once(self, plan: EpochPlan, first: int, last: int, values: list[Array]) -> None:
-        plan.begin(self._order, self.outputs, values)
+        plan.begin(self.order, self.outputs, values)
         if self._busy is None:
             self._busy = Busy(plan.threads)
         start = time.perf_counter()
@@ -141,23 +168,41 @@ class Epochs:
         found = run.recorded
         assert found is not None
         for step in range(first, last):
-            rows = self._order[step * self._batch : (step + 1) * self._batch]
             for array, (tensor, _) in zip(values, found.settings, strict=True):
                 tensor.data[...] = array[step]
-            results = run.plan.run([d.take(rows, axis=0) for d in self._data])
+            results = run.plan.run(self._batch(step))
             for kept, result in zip(self.outputs, results, strict=True):
                 kept[step] = result
 
-    def _check(self, run: Run) -> None:
-        """Look at all rows as the function looks at a batch, once."""
-        found = run.recorded
+    def _look(self, run: Run, first: int, last: int) -> None:
+        """Look at rows as the function looks at a batch: at all of them once, or at those of the steps to come, as
+        also where captured tensors have a say, which may have changed since."""
+        found, size = run.recorded, self.batch_size
         assert found is not None
+        now = [look for look in run.looks if look.captures or not self._ahead]
+        for step in range(first, last) if now else ():
+            batch = self._batch(step)
+            for look in now:
+                if look.inputs or step == first:
+                    look(batch)
+        if not self._ahead:
+            return
         looked = tuple(map(Same, (found.graph.expectations, *self._data)))
         if looked in self._programs.looked_at:
             return
         rows = len(self._data[0])
-        for look in run.looks:
-            for start in range(0, rows - self._batch + 1, self._batch):
-                look([d[start : start + self._batch] for d in self._data])
-            look([d[rows - self._batch :] for d in self._data])
+        for look in [look for look in run.looks if not look.captures]:
+            for start in range(0, rows - size + 1, size):
+                look([d[start : start + size] for d in self._data])
+            look([d[rows - size :] for d in self._data])
         self._programs.looked_at.add(looked)
+
+    def _batch(self, step: int) -> list[Array]:
+        """The rows of a step."""
+        rows = self.order[step * self.batch_size : (step + 1) * self.batch_size]
+        return [d.take(rows, axis=0) for d in self._data]
+
+
+def _returned(found: Recorded) -> list[Spec]:
+    """The Tensors that a step returns."""
+    return [leaf.spec for leaf in leaves(found.graph.outputs) if isinstance(leaf, Value)]

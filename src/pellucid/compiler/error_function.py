@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pellucid.compiler.exponentials import exp2_of_negative
-from pellucid.compiler.nest import FLOAT32, FLOAT64, Expr, fma, function, number, where
+from pellucid.compiler.expressions import FLOAT32, FLOAT64, Expr, fma, function, number, where
 from pellucid.compiler.polynomials import polynomial
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pellucid.compiler.nest import FLOAT32, FLOAT64, Expr, bits, fma, function, number, where
+from pellucid.compiler.expressions import FLOAT32, FLOAT64, Expr, bits, fma, function, number, where
 from pellucid.compiler.polynomials import polynomial
 
 

@@ -18,13 +18,13 @@ from pellucid._typing import Shape
 from pellucid.compiler.elements import (
     Elements,
     Index,
-    Unsupported,
     broadcast,
     has_native_rule,
     inputs_at,
     same,
 )
-from pellucid.compiler.nest import INT64, Variable, number, variable
+from pellucid.compiler.expressions import INT64, Variable, number, variable
+from pellucid.compiler.tiers import Unsupported
 from pellucid.graph.ir import Graph, Instruction, Value, leaves
 
 Kind = Literal["map", "product", "reduce", "bits", "add"]
@@ -54,6 +54,11 @@ class Group:
 
     def __post_init__(self) -> None:
         self.counters = tuple(Variable(f"i{n}") for n in range(len(self.shape)))
+
+    @property
+    def instructions(self) -> list[Instruction]:
+        """Its operations, the head first."""
+        return [self.head, *self.members] if self.head else self.members
 
     @property
     def whole(self) -> Index:
@@ -110,7 +115,7 @@ class Groups:
 
     def reads(self, group: Group) -> Iterator[tuple[Instruction, Value, Index | None]]:
         """What each operation of a group reads: the values, with their index where it follows the nest's."""
-        for instruction in ([group.head] if group.head else []) + group.members:
+        for instruction in group.instructions:
             if instruction is group.head or instruction.op.family == "reduction":
                 if instruction is not group.head:
                     for v, i in self.sources(instruction.inputs[0], group.whole):

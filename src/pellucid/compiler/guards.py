@@ -27,7 +27,7 @@ class Guards:
 
     Parameters
         around : what names stood for
-        modules : those that were called
+        modules : those that were called; those that can be reached are held besides
         optimizers : those that made a step
         captured : a graph whose captured tensors keep shape, dtype and whether they ask for a gradient
         looks : what Python found when it looked at a Setting or at a constant
@@ -44,8 +44,9 @@ class Guards:
         gradients: Mapping[Place, Spec | None],
     ) -> None:
         self._around, self.looks = around, list(looks)
-        inside = {id(part) for m in modules for part in m.modules() if part is not m}
-        self._modules = [(m, m.behaviour()) for m in modules if id(m) not in inside]
+        held = list({id(m): m for m in (*modules, *around.networks)}.values())
+        inside = {id(part) for m in held for part in m.modules() if part is not m}
+        self._modules = [(m, m.behaviour()) for m in held if id(m) not in inside]
         self._groups = [(o.param_groups, _members(o)) for o in optimizers]
         self._states = [(o.state, p, s) for o in optimizers for p, s in o.state.items()]
         self._states += [(s, name, x) for o in optimizers for s in o.state.values() for name, x in s.items()]

@@ -13,8 +13,12 @@ from pellucid.ops._families.contraction import parse
 _COLUMNS_FIRST = (1, 0)
 
 
-def orders(graph: Graph) -> dict[int, tuple[int, ...]]:
-    """The order of axes, outermost first, of the values that lie in another than their own."""
+def orders(graph: Graph, columns: frozenset[int] = frozenset()) -> dict[int, tuple[int, ...]]:
+    """The order of axes, outermost first, of the values that lie in another than their own.
+
+    Parameters
+        columns : captured values that shall lie column by column whatever this graph does with them
+    """
     families = _Families()
     state = {c.value.id for c in graph.captured}
     for instruction in graph.instructions:
@@ -25,7 +29,7 @@ def orders(graph: Graph) -> dict[int, tuple[int, ...]]:
     for target, value in graph.updates:
         if _meet(target, value):
             families.join(target.id, value.id)
-    turned = set()
+    turned = {families.of(i) for i in columns}
     for instruction in graph.instructions:
         if instruction.op.family != "contraction":
             continue

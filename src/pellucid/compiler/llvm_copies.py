@@ -6,23 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pellucid.compiler.expressions import BASIC, INT64, with_parts
 from pellucid.compiler.llvm_expressions import Copy, first_lanes, numbered, varying
 from pellucid.compiler.llvm_writer import Value, literal
-from pellucid.compiler.nest import (
-    BASIC,
-    INT64,
-    Combine,
-    Expr,
-    Loop,
-    Product,
-    Statement,
-    expressions,
-    inside,
-)
+from pellucid.compiler.nest import Combine, Loop, Product, Statement, expressions, with_inner
 
 if TYPE_CHECKING:
     from pellucid.compiler.emit_llvm import Emitter
@@ -133,23 +125,13 @@ _WEIGHTS: dict[type, int] = {Product: 100, Loop: 8}
 def shape_of(body: Iterable[Statement], vector_bytes: int) -> tuple[int, int]:
     """How many lanes a vector loop has, by the widest float in it (or if there is none the widest number), and how
     much its body computes."""
-    seen: set[Expr] = set()
-    floats, others, weight = 0, 0, 0
-    todo = list(body)
-    while todo:
-        statement = todo.pop()
-        weight += _WEIGHTS.get(type(statement), 0)
-        todo.extend(inside(statement))
-        stack = list(expressions(statement))
-        while stack:
-            x = stack.pop()
-            if x in seen:
-                continue
-            seen.add(x)
-            if x.dtype.kind == "f":
-                floats = max(floats, x.dtype.itemsize)
-            elif x.op == "load" or x.dtype != INT64:
-                others = max(others, x.dtype.itemsize)
-            weight += 0 if x.op in ("number", "name", "variable") else 1 if x.op in BASIC or x.op == "load" else 16
-            stack.extend(a for a in x.args if isinstance(a, Expr))
+    statements = list(with_inner(body))
+    floats, others = 0, 0
+    weight = sum(_WEIGHTS.get(type(statement), 0) for statement in statements)
+    for x in with_parts(chain.from_iterable(map(expressions, statements))):
+        if x.dtype.kind == "f":
+            floats = max(floats, x.dtype.itemsize)
+        elif x.op == "load" or x.dtype != INT64:
+            others = max(others, x.dtype.itemsize)
+        weight += 0 if x.op in ("number", "name", "variable") else 1 if x.op in BASIC or x.op == "load" else 16
     return vector_bytes // (floats or others or 8), weight

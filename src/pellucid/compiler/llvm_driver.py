@@ -89,8 +89,6 @@ def _drive(program: Program) -> str:
             ]
             number += 1
         lines += _wait(f"phase{place}")
-        if place == 0 and program.flag is not None:
-            lines += _check(program.flag.number, alone=len(program.phases) == 1)
     lines += [
         "  br label %done",
         "done:",
@@ -99,10 +97,7 @@ def _drive(program: Program) -> str:
         "  br i1 %again, label %step, label %end",
         "end:",
         "  %stop = phi i64 [ %first, %entry ], [ %next, %done ]",
-        "  br label %leave",
-        "leave:",
-        f"  %reached = phi i64 [ %stop, %end ]{', [ %s, %checked ]' if program.flag is not None else ''}",
-        "  %steps = sub i64 %reached, %first",
+        "  %steps = sub i64 %stop, %first",
         "  ret i64 %steps",
         "}",
     ]
@@ -138,17 +133,3 @@ def _wait(name: str) -> list[str]:
         f"  br label %{name}",
         f"{name}:",
     ]
-
-
-def _check(flag: int, alone: bool) -> list[str]:
-    """Leave the step if a check has set the flag; in a program of one phase no thread may begin the next step, and set
-    the flag there, before all have looked."""
-    lines = [
-        f"  %place = getelementptr ptr, ptr %table, i64 {flag}",
-        "  %flag = load ptr, ptr %place, align 8",
-        "  %code = load i64, ptr %flag, align 8",
-        "  %bad = icmp ne i64 %code, 0",
-    ]
-    if alone:
-        lines += _wait("looked")
-    return [*lines, "  br i1 %bad, label %checked, label %good", "checked:", "  br label %leave", "good:"]

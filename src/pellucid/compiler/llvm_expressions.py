@@ -12,13 +12,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pellucid._typing import DType
+from pellucid.compiler.expressions import BASIC, BOOL, INT64, Buffer, Expr, Variable, affine
 from pellucid.compiler.llvm_operations import Operations, mangled
 from pellucid.compiler.llvm_writer import POINTER, Value, literal, memory_type, type_of
-from pellucid.compiler.nest import BASIC, BOOL, INT64, Buffer, Expr, Unsupported, Variable, affine
+from pellucid.compiler.tiers import Unsupported
 
 Place: TypeAlias = tuple[Value, int]
 """Where a counter stands: a value and a literal distance."""
-_UINT8 = np.dtype(np.uint8)
 
 
 class Copy:

@@ -1,4 +1,4 @@
-"""The basic operations of nest.BASIC as LLVM instructions: scalars or vectors come in, one value leaves. A scalar that
+"""The operations of expressions.BASIC as LLVM instructions: scalars or vectors come in, one value leaves. A scalar that
 meets a vector is put in all of its lanes. Nothing here is fast-math: each operation rounds as IEEE 754 says, and fma
 rounds once. Called by emit_llvm and product.
 """
@@ -10,18 +10,19 @@ from collections.abc import Callable
 import numpy as np
 
 from pellucid._typing import DType
+from pellucid.compiler.expressions import BOOL
 from pellucid.compiler.llvm_writer import Value, Writer, literal, type_of
-from pellucid.compiler.nest import BOOL, Unsupported
+from pellucid.compiler.tiers import Unsupported
 
 _INT32, _INT64 = np.dtype(np.int32), np.dtype(np.int64)
 _SUFFIX = {"float": "f32", "double": "f64", "ptr": "p0"}
 _UNARY = {"sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "trunc": "trunc", "round": "rint"}
-_FLOAT = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv"}
+_FLOAT = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv", "fmod": "frem"}
 _WHOLE = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor", "<<": "shl"}
 _TRUTH = {"and": "and", "or": "or", "xor": "xor", "&": "and", "|": "or", "^": "xor"}
 _FLOAT_TESTS = {"<": "olt", "<=": "ole", ">": "ogt", ">=": "oge", "==": "oeq", "!=": "une"}
 _TESTS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
-COMBINING = {"add": "+", "multiply": "*", "maximum": "maximum", "minimum": "minimum", "and": "and", "or": "or"}
+COMBINING = {"add": "+", "maximum": "maximum", "minimum": "minimum", "and": "and", "or": "or"}
 """The operation that each kind of accumulator combines by."""
 
 

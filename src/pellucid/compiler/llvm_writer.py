@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from pellucid._typing import DType
-from pellucid.compiler.nest import BOOL, INT64
+from pellucid.compiler.expressions import BOOL, INT64
+from pellucid.compiler.tiers import Unsupported
 
 _TYPES = {
     np.dtype(name): text
@@ -42,7 +43,13 @@ NOTHING: frozenset[Any] = frozenset()
 
 
 def type_of(dtype: DType, lanes: int = 1) -> str:
-    """LLVM's type of a dtype in registers."""
+    """LLVM's type of a dtype in registers.
+
+    Raises
+        Unsupported: it has none here, such as float16.
+    """
+    if dtype not in _TYPES:
+        raise Unsupported(f"values of {dtype}")
     return _TYPES[dtype] if lanes == 1 else f"<{lanes} x {_TYPES[dtype]}>"
 
 
@@ -170,7 +177,7 @@ class Writer:
             varies = varies or x.varies
         return self._placed(text, Value("", dtype, lanes, level, reads, varies))
 
-    def read(self, text: str, dtype: DType, lanes: int, buffer: int, *operands: Value) -> Value:
+    def read(self, text: str, dtype: DType, lanes: int, buffer: Any, *operands: Value) -> Value:
         """A load: as `pure`, but not out of a loop that writes the buffer, and forgotten when it is written."""
         known = self._known.get(text)
         if known is not None:

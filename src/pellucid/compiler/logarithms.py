@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pellucid.compiler.exponentials import exp, exp_of_sum
-from pellucid.compiler.nest import (
+from pellucid.compiler.expressions import (
     FLOAT32,
     FLOAT64,
     Expr,

@@ -9,18 +9,17 @@ from typing import Any
 
 from pellucid.compiler.buffers import Buffers, Lowered, Orders
 from pellucid.compiler.contractions import contraction_of
-from pellucid.compiler.elements import Elements, Index, Unsupported, converted, offset
+from pellucid.compiler.elements import Elements, Index, converted, offset
+from pellucid.compiler.expressions import INT64, Expr, Variable, cast, load, named, number, variable, where
 from pellucid.compiler.groups import Group, Groups, reduced_index
 from pellucid.compiler.memory import Piece
 from pellucid.compiler.nest import (
-    INT64,
     WHOLE,
     Accumulator,
     Across,
     Call,
     Combine,
     Comment,
-    Expr,
     If,
     Kernel,
     Let,
@@ -28,17 +27,11 @@ from pellucid.compiler.nest import (
     Product,
     Statement,
     Store,
-    Variable,
-    cast,
-    load,
-    named,
-    number,
-    variable,
-    where,
 )
 from pellucid.compiler.random_bits import statements as random_statements
 from pellucid.compiler.scalars import Scalars, is_small, places
 from pellucid.compiler.schedule import Planned, Schedule, schedule
+from pellucid.compiler.tiers import Unsupported
 from pellucid.graph.ir import Graph, Instruction, Value, leaves
 from pellucid.graph.text import scope_text
 
@@ -127,7 +120,7 @@ class _Lowering:
             for _, value, _ in self.groups.reads(place.group):
                 last[value.id] = max(last.get(value.id, 0), place.phase)
         for place in self.plan.planned:
-            for result in _results(place.group):
+            for result in place.group.instructions:
                 value = result.output
                 if value.id in self.groups.needed and value.id not in memory:
                     buffer = self.buffers.add(f"v{value.id}", value, "scratch")
@@ -345,10 +338,6 @@ class _Lowering:
         nest.body += body
 
 
-def _results(group: Group) -> list[Instruction]:
-    return ([group.head] if group.head else []) + group.members
-
-
 def _finished(nest: _Nest) -> Call:
     k = nest.kernel
     kernel = Kernel(k.name, k.lo, k.hi, k.step, tuple(nest.body))
@@ -358,8 +347,8 @@ def _finished(nest: _Nest) -> Call:
 
 def _described(group: Group) -> str:
     """The layers of a group and its operations, in a line."""
-    layers = " + ".join(filter(None, dict.fromkeys(scope_text(i.scope) for i in _results(group))))
-    ops = ", ".join(i.op.name for i in _results(group))
+    layers = " + ".join(filter(None, dict.fromkeys(scope_text(i.scope) for i in group.instructions)))
+    ops = ", ".join(i.op.name for i in group.instructions)
     return f"{layers}: {ops}" if layers else ops
 
 

@@ -17,12 +17,11 @@ import numpy as np
 
 from pellucid._typing import DType
 from pellucid.compiler import angles, error_function, exponentials, logarithms
-from pellucid.compiler.nest import (
+from pellucid.compiler.expressions import (
     BOOL,
     FLOAT32,
     FLOAT64,
     Expr,
-    Unsupported,
     as_expr,
     bits,
     cast,
@@ -32,9 +31,11 @@ from pellucid.compiler.nest import (
     fma,
     function,
     number,
+    pair,
     where,
 )
 from pellucid.compiler.polynomials import raised
+from pellucid.compiler.tiers import Unsupported
 
 _LARGEST_POWER = 4
 """Up to here a power by a literal is a product: each factor costs half a unit in the last place."""
@@ -114,7 +115,35 @@ def _logaddexp(a: Expr, b: Expr) -> Expr:
     return top + where(equal(a, b), math.log(2.0), rest)
 
 
+# Remainders that have the divisor's sign, and quotients rounded down
+
+
+def _is_against(rest: Expr, b: Expr) -> Expr:
+    """Whether what is left of a division towards 0 has the other sign than the divisor."""
+    return (rest < 0) ^ (b < 0)
+
+
+def _remainder(a: Expr, b: Expr) -> Expr:
+    """Rounded at most once, and as NumPy's: a 0 has the divisor's sign too."""
+    rest = function("fmod", a, b)
+    zero = function("copysign", number(0.0, a.dtype), b)
+    return where(equal(rest, 0), zero, where(_is_against(rest, b), rest + b, rest))
+
+
+def _floor_divide(a: Expr, b: Expr) -> Expr:
+    """As NumPy's: the whole number nearest to the quotient without the remainder; by 0 the quotient itself."""
+    rest = function("fmod", a, b)
+    quotient = (a - rest) / b
+    quotient = where(differs(rest, 0) & _is_against(rest, b), quotient - 1.0, quotient)
+    below = function("floor", quotient)
+    nearest = where(quotient - below > 0.5, below + 1.0, below)
+    zero = function("copysign", number(0.0, a.dtype), a / b)
+    return where(equal(b, 0), a / b, where(equal(quotient, 0), zero, nearest))
+
+
 _RULES: dict[str, Callable[..., Expr]] = {
+    "remainder": _remainder,
+    "floor_divide": _floor_divide,
     "sign": _sign,
     "signbit": _signbit,
     "isnan": _isnan,
@@ -168,11 +197,6 @@ def expand(name: str, args: tuple[Expr, ...]) -> Expr:
 # The handler
 
 
-def _pair(a: Any, b: Any) -> tuple[Expr, Expr]:
-    dtype = a.dtype if isinstance(a, Expr) else b.dtype
-    return as_expr(a, dtype), as_expr(b, dtype)
-
-
 def _truth(x: Expr) -> Expr:
     return x if x.dtype == BOOL else differs(x, 0)
 
@@ -192,7 +216,7 @@ class _Expressions:
         return of
 
     def where(self, condition: Expr, a: Any, b: Any) -> Expr:
-        return where(_truth(condition), *_pair(a, b))
+        return where(_truth(condition), *pair(a, b))
 
     def positive(self, x: Expr) -> Expr:
         return x
@@ -228,7 +252,7 @@ class _Expressions:
         return function(op, x) if x.dtype.kind == "f" else x
 
     def power(self, a: Any, b: Any) -> Expr:
-        a, b = _pair(a, b)
+        a, b = pair(a, b)
         if b.op != "number":
             return function("power", a, b)
         exponent = b.args[0]
@@ -248,8 +272,7 @@ class _Expressions:
         return self._divided("remainder", "%", a, b)
 
     def _divided(self, name: str, op: str, a: Any, b: Any) -> Expr:
-        # The exact remainder of floats takes a number of steps that depends on them: there is no native rule.
-        a, b = _pair(a, b)
+        a, b = pair(a, b)
         return function(name, a, b) if a.dtype.kind == "f" else function(op, a, b)
 
     def logical_and(self, a: Any, b: Any) -> Expr:
@@ -262,13 +285,13 @@ class _Expressions:
         return self._logical("xor", a, b)
 
     def _logical(self, op: str, a: Any, b: Any) -> Expr:
-        return function(op, *map(_truth, _pair(a, b)))
+        return function(op, *map(_truth, pair(a, b)))
 
     def logical_not(self, x: Expr) -> Expr:
         return function("not", _truth(x))
 
     def _bitwise(self, op: str, a: Any, b: Any) -> Expr:
-        a, b = _pair(a, b)
+        a, b = pair(a, b)
         return function(_OF_TRUTHS[op] if a.dtype == BOOL else op, a, b)
 
     def bitwise_and(self, a: Any, b: Any) -> Expr:
@@ -284,11 +307,11 @@ class _Expressions:
         return function("not" if x.dtype == BOOL else "invert", x)
 
     def left_shift(self, a: Any, b: Any) -> Expr:
-        a, b = _pair(a, b)
+        a, b = pair(a, b)
         return where(_in_width(b), a << b, 0)
 
     def right_shift(self, a: Any, b: Any) -> Expr:
-        a, b = _pair(a, b)
+        a, b = pair(a, b)
         beyond = where(a < 0, number(-1, a.dtype), 0) if a.dtype.kind == "i" else number(0, a.dtype)
         return where(_in_width(b), a >> b, beyond)
 

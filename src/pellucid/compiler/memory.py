@@ -4,7 +4,8 @@ that what is never in use at once shares memory. `step.memory` shows the result.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 ALIGNMENT = 64
 
@@ -58,6 +59,25 @@ def planned(pieces: list[Piece]) -> Memory:
     by_name = {p.name: p for p in placed}
     ordered = tuple(by_name[p.name] for p in pieces)
     return Memory(ordered, max((_rounded(p.offset + p.nbytes) for p in placed), default=0))
+
+
+def joined(memories: Sequence[Memory], between: Sequence[tuple[str, int, int, int]]) -> Memory:
+    """Blocks of memory of parts that run one after the other, each with blocks of its own.
+
+    Parameters
+        between : results that go from part to part, as name, bytes, and the first and the last part that use them
+    """
+    pieces: list[Piece] = []
+    peak, phases = 0, [0]
+    for memory in memories:
+        shifted = [replace(p, first=p.first + phases[-1], last=p.last + phases[-1]) for p in memory.pieces]
+        pieces += [replace(p, offset=p.offset + peak) for p in shifted]
+        peak += memory.peak
+        phases.append(1 + max((p.last for p in shifted), default=phases[-1]))
+    for name, nbytes, first, last in between:
+        pieces.append(Piece(name, nbytes, phases[first], phases[last + 1] - 1, peak))
+        peak += _rounded(nbytes)
+    return Memory(tuple(pieces), peak)
 
 
 def _rounded(nbytes: int) -> int:

@@ -1,5 +1,5 @@
-"""A program of loop nests comes in; an object that runs it as machine code leaves. It owns the table of addresses that
-the code reads its arrays by. Called by the native plan and by epochs.
+"""Machine code comes in, with what is known of its buffers; an object that runs it on arrays leaves. It owns the
+addresses that the code reads its arrays by. Called by `prepared`, and by the native plan and epochs.
 """
 
 from __future__ import annotations
@@ -7,19 +7,17 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from copy import copy
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pellucid._typing import Array, DType, Shape
-from pellucid.compiler.emit_llvm import emit
-from pellucid.compiler.engine import available, compiled, problem
-from pellucid.compiler.nest import Program, Statement, Store, Unsupported, inside
-from pellucid.compiler.target import Target, host
-from pellucid.compiler.threads import spmd
+from pellucid.compiler.engine import Code
+from pellucid.compiler.table import Place, Table
+from pellucid.compiler.threads import renew_after_fork, spmd
 from pellucid.errors import GraphError
 
 _SHORT_FLOPS = 400_000
@@ -29,41 +27,14 @@ would cost more, and up to 5 ms where another thread wants it."""
 _BARRIER_WORDS = 32
 
 
-class _Place(NamedTuple):
-    """What an array must be like to stand in for a buffer."""
-
-    name: str
-    dtype: DType
-    shape: Shape
-    strides: tuple[int, ...]  # in bytes
-    written: bool
-
-
 class Native:
-    """A program as machine code.
+    """A program as machine code."""
 
-    Attributes
-        stopped : the code that a check set to end the latest run early; 0 if none did
-
-    Raises
-        Unsupported: no machine code can be made here.
-    """
-
-    def __init__(self, program: Program, target: Target | None = None) -> None:
-        if not available():
-            raise Unsupported(str(problem()))
-        target = host() if target is None else target
-        text = emit(program, target)
-        self._code = compiled(text, text, target)
-        written = set(_written(program))
-        size = 1 + max((b.number for b in program.buffers), default=-1)
-        self._places: list[_Place | None] = [None] * size
-        for b in program.buffers:
-            strides = tuple(s * b.dtype.itemsize for s in b.strides)
-            self._places[b.number] = _Place(b.name, b.dtype, b.shape, strides, b.number in written)
-        self._drive = self._code.function()
-        self._keeps_gil = program.notes.get("flops", np.inf) <= _SHORT_FLOPS
-        self._flag_place = program.flag
+    def __init__(self, code: Code, table: Table) -> None:
+        self._code = code
+        self._places = [table.places.get(n) for n in range(1 + max(table.places, default=-1))]
+        self._drive = code.function()
+        self._keeps_gil = table.flops <= _SHORT_FLOPS
         self._begin()
 
     def unbound(self) -> Native:
@@ -85,11 +56,12 @@ class Native:
             ctypes.c_void_p(ctypes.addressof(self._barrier)),
         )
         self._once = self._part(0, 1, 0, 1, keeps_gil=self._keeps_gil)
-        self.stopped = 0
-        self._flag: Array | None = None
-        if self._flag_place is not None:
-            self._flag = np.zeros(self._flag_place.shape, np.int64)
-            self.bind(self._flag_place.number, self._flag)
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """In a forked process: no thread holds the lock, none is at the barrier."""
+        self._lock = threading.Lock()
+        ctypes.memset(self._barrier, 0, ctypes.sizeof(self._barrier))
 
     def bind(self, number: int, array: Array) -> None:
         """Let an array stand in for a buffer, until another does; it is kept alive so long.
@@ -120,21 +92,16 @@ class Native:
         Parameters
             threads : how many share the work, at most; the results are the same to the bit
         Returns
-            int: the number of steps done: fewer than asked for where a check ended the run
+            int: the number of steps done
         """
         if self._missing:
             raise self._unbound()
         with self._lock:  # a second thread of Python waits: arrays and barrier are for one run at a time
             if threads > 1:
-                done = spmd(lambda thread, count: self._part(thread, count, first, last), threads)[0]
-            elif first == 0 and last == 1:
-                done = self._once()
-            else:
-                done = self._part(0, 1, first, last)()
-            if self._flag is not None:
-                self.stopped = int(self._flag[...].reshape(-1)[0])
-                self._flag[...] = 0
-        return done
+                return spmd(lambda thread, count: self._part(thread, count, first, last), threads)[0]
+            if first == 0 and last == 1:
+                return self._once()
+            return self._part(0, 1, first, last)()
 
     def _part(self, thread: int, threads: int, first: int, last: int, keeps_gil: bool = False) -> Callable[[], int]:
         """The call of one thread. Its arguments are C's already: ctypes would convert them anew in every call."""
@@ -148,21 +115,7 @@ class Native:
         return GraphError("compiler.unbound", names=", ".join(names))
 
 
-def _written(program: Program) -> Iterator[int]:
-    """The numbers of the buffers that the program writes."""
-
-    def stores(statements: Iterable[Statement]) -> Iterator[int]:
-        for statement in statements:
-            if isinstance(statement, Store):
-                yield statement.buffer.number
-            yield from stores(inside(statement))
-
-    for phase in program.phases:
-        for call in phase:
-            yield from stores(call.kernel.body)
-
-
-def _refuse_unless_same(place: _Place, array: Array) -> None:
+def _refuse_unless_same(place: Place, array: Array) -> None:
     """Raise unless the array has the buffer's elements at the buffer's distances; along an axis of one element, and in
     an array of none, any distance is right."""
     lengths = place.shape if array.size else ()

@@ -11,8 +11,7 @@ import numpy as np
 
 from pellucid._typing import Array, DType
 from pellucid.compiler.numpy_writer import Place, Writer, undispatched
-from pellucid.core.spec import Spec, spec_of
-from pellucid.graph.ir import Instruction, Value
+from pellucid.graph.ir import Instruction, Value, input_spec
 from pellucid.ops._families.elementwise import common_dtype
 from pellucid.ops._families.maths import SYMBOLS, Symbol, variable
 
@@ -48,7 +47,7 @@ class Body:
         self.root = instruction.op.kernel(SYMBOLS, *map(variable, names), **instruction.attrs)
         self.inputs: dict[str, Any] = dict(zip(names, inputs, strict=True))
         deciding = inputs[1:] if instruction.op.name == "where" else inputs
-        common = common_dtype([(s.dtype, s.weak) for s in map(_spec, deciding)])
+        common = common_dtype([(s.dtype, s.weak) for s in map(input_spec, deciding)])
         self.dtype = common if out.dtype == BOOL or common.kind == "f" else out.dtype
         self.uses: dict[Any, int] = {}
         self._count(self.root)
@@ -103,10 +102,6 @@ class Body:
             dtype: DType = self.inputs[node.args[0]].spec.dtype
             return dtype
         return BOOL if isinstance(node, Symbol) and node.op in _TRUTHS else self.dtype
-
-
-def _spec(x: Any) -> Spec:
-    return x.spec if isinstance(x, Value) else spec_of(x)
 
 
 def _function(node: Symbol) -> Any:

@@ -16,7 +16,7 @@ from pellucid.compiler.binding import Binding
 from pellucid.compiler.numpy_calls import Task, may_be_view, written
 from pellucid.compiler.numpy_packs import Pack, Packed, packed, unpacked
 from pellucid.compiler.numpy_writer import Place, Writer
-from pellucid.compiler.passes import optimized
+from pellucid.compiler.passes.order import optimized
 from pellucid.compiler.tiers import native_wanted
 from pellucid.core.context import quiet
 from pellucid.errors import GraphError, PellucidError

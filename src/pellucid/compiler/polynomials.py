@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pellucid.compiler.nest import Expr, as_expr, fma, number
+from pellucid.compiler.expressions import Expr, as_expr, fma, number
 
 
 def polynomial(x: Expr, coefficients: Sequence[float]) -> Expr:

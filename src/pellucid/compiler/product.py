@@ -6,20 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pellucid.compiler.expressions import INT64, as_expr, fma, named
 from pellucid.compiler.llvm_copies import Assign, shape_of
-from pellucid.compiler.nest import (
-    INT64,
-    Accumulator,
-    Loop,
-    Product,
-    Statement,
-    Unsupported,
-    as_expr,
-    fma,
-    named,
-)
+from pellucid.compiler.nest import Accumulator, Loop, Product, Statement
+from pellucid.compiler.product_ahead import LINE
 from pellucid.compiler.product_blocks import FEW, Blocking, Blocks, rows_of
 from pellucid.compiler.product_panel import is_contiguous
+from pellucid.compiler.tiers import Unsupported
 
 if TYPE_CHECKING:
     from pellucid.compiler.emit_llvm import Emitter
@@ -30,15 +23,20 @@ _LARGE = 768 * 1024
 """Bytes of b that no longer stay in a core's second cache."""
 _LONG = 10
 """Operations of a body that is written once, in a loop over a block's rows, rather than once for every row."""
-_MANY_ROWS = 128
-"""Rows for which a large b is copied together."""
+_PACKED_FROM = {32: (_LARGE, 128), 16: (16 * 1024, 32)}
+"""By the number of registers: bytes of b from which on it is copied together, and rows for which that pays. Fewer
+registers make narrower blocks, which read less of each line of b and soon run out of the first cache."""
+_MANY_LINES = 512
+"""Lines that no longer stay in a core's first cache, nor come from the second in time."""
+_MOST_STRIPS = 64
+"""Rows that are copied together at most."""
 _ROWS = {1: (16,), 2: (8,), 3: (8,), 4: (6,)}
 """The numbers of rows for a block of so many vectors, the best first, with 32 registers."""
 _SMALL = 1 << 17
 """Multiplications for which half the rows, and so half the code to compile, are enough."""
 _WIDE = 8
 """Vectors of a block of one or two rows, whose sums would otherwise wait for each other."""
-_ROWS_OF_16 = {1: (8,), 2: (6, 4)}
+_ROWS_OF_16 = {1: (8,), 2: (6, 4), 3: (4,)}
 """The same with 16 registers."""
 
 
@@ -56,7 +54,8 @@ def blocking(e: Emitter, p: Product) -> Blocking:
     width = min(vectors, _WIDE if most <= 2 else max(table))
     if width == 4 and unit % 8 == 0 and size <= _LARGE:
         width = 3
-    packed = not is_contiguous(p.b, p.n) or (size > _LARGE and most >= _MANY_ROWS)
+    large, many = _PACKED_FROM[e.target.registers]
+    packed = not is_contiguous(p.b, p.n) or (size > large and most >= many)
     column = p.k_stop * lanes * p.dtype.itemsize
     width = max(min(width, _MOST_SCRATCH // column), 1) if packed else width
     # Blocks are made even, so that a narrower one than planned may be what is written.
@@ -68,7 +67,16 @@ def blocking(e: Emitter, p: Product) -> Blocking:
     # A column of more than the scratch holds is read where it lies.
     packed = packed and column <= _MOST_SCRATCH
     long = shape_of(p.body, e.target.vector_bytes)[1] > _LONG
-    return Blocking(rows, width, packed, packed or size > _LARGE, long)
+    return Blocking(rows, width, packed, packed or size > _LARGE, long, _strips(p, rows, most))
+
+
+def _strips(p: Product, rows: int, most: int) -> int:
+    """How many rows of a to copy together at once: it pays where a block reads a few numbers of so many lines that they
+    leave the first cache before the next block reads on."""
+    across = p.a.op == "load" and is_contiguous(p.a, p.m) and not is_contiguous(p.a, p.k)
+    if not across or 2 * rows * p.dtype.itemsize > LINE or p.k_stop < _MANY_LINES:
+        return 0
+    return min(_MOST_SCRATCH // (p.k_stop * p.dtype.itemsize), _MOST_STRIPS, most) // rows * rows
 
 
 def emit_product(e: Emitter, p: Product) -> None:

@@ -13,10 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pellucid.compiler.expressions import INT64
 from pellucid.compiler.llvm_expressions import Place, varying
-from pellucid.compiler.llvm_writer import NOTHING, Value, literal
-from pellucid.compiler.nest import INT64, Product
-from pellucid.compiler.product_panel import PANEL, Columns, Panel, Rows, number
+from pellucid.compiler.llvm_writer import NOTHING, Holder, Value, literal
+from pellucid.compiler.nest import Product
+from pellucid.compiler.product_ahead import CHUNK, Ahead
+from pellucid.compiler.product_panel import PANEL, STRIPS, Columns, Panel, Rows, Strips, number
 
 if TYPE_CHECKING:
     from pellucid.compiler.emit_llvm import Emitter
@@ -34,6 +36,7 @@ class Blocking:
 
     rows, vectors : of a block.
     packed : whether the columns' part of b is copied together first.
+    strips : of how many rows, a multiple of a block's, a is copied together at once; 0 if it is read where it lies.
     columns_first : whether a block of columns takes all rows before the next, or a block of rows all columns.
     through_memory : whether the sums go to the body by memory, a row at a time, to write it once for all rows.
     """
@@ -43,6 +46,7 @@ class Blocking:
     packed: bool
     columns_first: bool
     through_memory: bool
+    strips: int = 0
 
 
 def rows_of(e: Emitter, p: Product) -> tuple[int, int]:
@@ -61,16 +65,45 @@ class Blocks(Rows):
         super().__init__(e, p)
         self.plan = plan
         self.changed = frozenset(("sums",)).union(*(e.changed(s) for s in p.body))
+        self.strips: Strips | None = None
         self.start, self.stop = e.value(p.m_start), e.value(p.m_stop)
         self.panel: Panel | None = None
         self.sums: Value | None = None
+        self.ahead = Ahead(e, p)
 
     def all(self) -> None:
         """Every block."""
-        e, groups = self.e, self._columns()
-        width = max(g.vectors for g in groups) * self.lanes
+        groups = self._columns()
         if self.plan.packed:
-            self.panel = Panel(e, self.p, width)
+            self.panel = Panel(self.e, self.p, max(g.vectors for g in groups) * self.lanes)
+        if not self.plan.strips:
+            self._given_rows(groups)
+            return
+        e, most, stop = self.e, self.plan.strips, self.stop
+        strips = Strips(e, self.p, most, self.plan.rows, self.start)
+
+        def some(m: Value) -> None:
+            after = e.whole("add", m, number(most))
+            self.start, self.stop = m, e.select(e.compared("<", after, stop), after, stop)
+            strips.first = m
+            self._fill(strips)
+            self.strips = strips
+            self._given_rows(groups)
+            self.strips = None
+
+        e.loop(self.start, stop, most, self.changed | PANEL | STRIPS, [], some)
+
+    def _fill(self, strips: Strips) -> None:
+        """Copy the rows of a together."""
+
+        def one(k: Value) -> None:
+            self._rows(lambda m, rows, tail: strips.fill(m, k, self._places(m, rows, tail), not tail), None, None)
+
+        self.e.loop(number(0), number(self.p.k_stop), 1, STRIPS, [], one)
+        self.e.forget("strips")
+
+    def _given_rows(self, groups: list[Columns]) -> None:
+        """Every block of the rows from start to stop."""
         if self.plan.columns_first:
             for group in groups:
                 self._each(group, lambda n, g: self._rows(lambda m, rows, tail: self._tile(m, n, g, rows, tail), n, g))
@@ -93,7 +126,9 @@ class Blocks(Rows):
         start = 0
         for i, width in enumerate(widths):
             part = rest if i == count - 1 else 0
-            if groups and groups[-1].vectors == width and not part:
+            # While the first block reads its rows, those of the next step are asked for; once is enough.
+            alone = part or (self.ahead.picks_rows and i == 1)
+            if groups and groups[-1].vectors == width and not alone:
                 last = groups.pop()
                 groups.append(Columns(last.start, last.blocks + 1, width, 0))
             else:
@@ -135,6 +170,7 @@ class Blocks(Rows):
     def _tile(self, m: Value, n: Value, g: Columns, rows: int, tail: bool) -> None:
         e, p, plan = self.e, self.p, self.plan
         places = self._places(m, rows, tail)
+        strip = None if self.strips is None else self.strips.of(m)
         zero = literal(0, p.dtype, self.lanes)
         sums = {f"{r} {v}": zero for r in range(len(places)) for v in range(g.vectors)}
         together = SIDE_BY_SIDE if self._is_one_row() else 1
@@ -143,16 +179,20 @@ class Blocks(Rows):
 
         def step(k: Value) -> None:
             for i, part in enumerate(parts):
-                self._step((varying(k), i), places, n, g, part)
+                self._step((varying(k), i), places, n, g, part, strip)
 
         whole = p.k_stop // together * together
         if p.k_stop <= FEW:
             for k in range(0, whole, together):
                 step(number(k))
         else:
-            e.loop(number(0), number(whole), together, NOTHING, holders, step)
+            self.ahead.body(places, n, g)
+            if self.ahead.picks_rows and g.start == 0 and together == 1:
+                self._in_chunks(places, holders, step)
+            else:
+                e.loop(number(0), number(whole), together, NOTHING, holders, step)
         for k in range(whole, p.k_stop):
-            self._step((varying(number(k)), 0), places, n, g, sums)
+            self._step((varying(number(k)), 0), places, n, g, sums, strip)
         while len(parts) > 1:
             half = len(parts) // 2
             for first, second in zip(parts[:half], parts[half:], strict=True):
@@ -164,6 +204,20 @@ class Blocks(Rows):
         else:
             for r, place in enumerate(places):
                 self._body(place, n, g, [sums[f"{r} {v}"] for v in range(g.vectors)])
+
+    def _in_chunks(self, places: Sequence[Place], holders: list[Holder], step: Callable[[Value], None]) -> None:
+        """Every k, some at a time, after the same elements of the next step's rows have been asked for."""
+        e, p = self.e, self.p
+        chunk = CHUNK // p.a.dtype.itemsize
+        whole = p.k_stop // chunk * chunk
+
+        def some(first: Value, count: int) -> None:
+            self.ahead.next_rows(places, first, count)
+            e.loop(first, e.whole("add", first, number(count)), 1, NOTHING, holders, step)
+
+        e.loop(number(0), number(whole), chunk, NOTHING, holders, lambda k: some(k, chunk))
+        if whole < p.k_stop:
+            some(number(whole), p.k_stop - whole)
 
     def _is_one_row(self) -> bool:
         """Whether the product has one row, in few vectors: each sum would wait for itself, so several share the k."""
@@ -183,13 +237,20 @@ class Blocks(Rows):
             places.append((varying(e.select(before, there, last)), 0))
         return places
 
-    def _step(self, k: Place, places: Sequence[Place], n: Value, g: Columns, sums: dict[str, Value]) -> None:
+    def _step(
+        self, k: Place, places: Sequence[Place], n: Value, g: Columns, sums: dict[str, Value], strip: Value | None
+    ) -> None:
         """One k: every row's number of a times every vector of b."""
         e, p = self.e, self.p
         columns = self._columns_at(k, n, g)
+        if self.ahead.reads_columns and strip is None:
+            self.ahead.next_columns(places[0], k)
         for r, place in enumerate(places):
             self.enter(None, {p.m: place, p.k: k})
-            a = e.splat(e.value(p.a), self.lanes)
+            if strip is None or self.strips is None:
+                a = e.splat(e.value(p.a), self.lanes)
+            else:
+                a = e.splat(self.strips.number(strip, k, len(places), r), self.lanes)
             for v, b in enumerate(columns):
                 key = f"{r} {v}"
                 sums[key] = e.operation("fma", [a, b, sums[key]], p.dtype)

@@ -1,21 +1,27 @@
-"""A block of columns of a product's second factor comes in; copied together, k after k, as whole vectors it leaves.
-That pays where its elements do not lie in the order in which the product reads them. Called by product_blocks.
+"""A part of a factor of a product comes in; copied together in the order in which the product reads it, it leaves. That
+pays where its elements lie otherwise, or far apart. Called by product_blocks.
+
+Of the second factor it is a block of columns as whole vectors, k after k; of the first some rows, block by block, and
+in a block k after k.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pellucid.compiler.expressions import INT64, Expr, Variable, affine
 from pellucid.compiler.llvm_expressions import Copy, Place, first_lanes, varying
 from pellucid.compiler.llvm_writer import Value, literal, type_of
-from pellucid.compiler.nest import INT64, Expr, Product, Variable, affine
+from pellucid.compiler.nest import Product
 
 if TYPE_CHECKING:
     from pellucid.compiler.emit_llvm import Emitter
 
 PANEL = frozenset(("panel",))
-OWN = frozenset(("panel", "sums"))
+STRIPS = frozenset(("strips",))
+OWN = frozenset(("panel", "strips", "sums"))
 """What a product's own memory is called among the things that loops change."""
 
 
@@ -154,3 +160,45 @@ class Panel(Rows):
         e, width = self.e, g.vectors * self.lanes
         row = e.moved(e.moved(self.place, e.scaled(k, width), self.p.dtype), v, self.p.dtype)
         self.write_own(x, e.moved(row, number(offset * width), self.p.dtype))
+
+
+class Strips(Rows):
+    """The memory that some rows of the first factor are copied to: one strip a block of rows, k after k.
+
+    most : how many rows there are at once.
+    rows : of a block.
+    first : the first of the rows that are there.
+    """
+
+    def __init__(self, e: Emitter, p: Product, most: int, rows: int, first: Value) -> None:
+        super().__init__(e, p)
+        self.rows, self.first = rows, first
+        self.place = e.scratch(p.dtype, (most + rows) * p.k_stop)
+
+    def of(self, m: Value) -> Value:
+        """Where the strip of the block that begins at a row lies."""
+        e = self.e
+        return e.moved(self.place, e.scaled(e.whole("sub", m, self.first), self.p.k_stop), self.p.dtype)
+
+    def number(self, strip: Value, k: Place, rows: int, row: int) -> Value:
+        """One number of a strip of so many rows."""
+        e, dtype, (where, further) = self.e, self.p.dtype, k
+        place = e.moved(e.moved(strip, e.scaled(where, rows), dtype), number(further * rows + row), dtype)
+        return e.read(f"load {type_of(dtype)}, {place}, align {dtype.itemsize}", dtype, 1, "strips", place)
+
+    def fill(self, m: Value, k: Value, places: Sequence[Place], side_by_side: bool) -> None:
+        """Copy one k of a block's rows, which lie side by side unless the last ones do not exist."""
+        e, p, rows = self.e, self.p, len(places)
+        to = e.moved(self.of(m), e.scaled(k, rows), p.dtype)
+        if side_by_side:
+            self.enter(None, {p.m: places[0], p.k: (varying(k), 0)})
+            buffer, index = p.a.args
+            there = e.address(buffer, index)[0]
+            kind = type_of(p.dtype, rows)
+            x = e.read(f"load {kind}, {there}, align {p.dtype.itemsize}", p.dtype, rows, buffer.number, there)
+            e.line(f"store {x}, {to}, align {p.dtype.itemsize}")
+        else:
+            for r, place in enumerate(places):
+                self.enter(None, {p.m: place, p.k: (varying(k), 0)})
+                e.line(f"store {e.value(p.a)}, {e.moved(to, number(r), p.dtype)}, align {p.dtype.itemsize}")
+        self.leave()

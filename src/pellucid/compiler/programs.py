@@ -6,31 +6,41 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pellucid.compiler.prepared import Prepared, likeness
 from pellucid.compiler.rebound import Original, original, rebound
 from pellucid.compiler.record import Recorded, recorded
+from pellucid.compiler.threads import renew_after_fork
 from pellucid.core.context import default_dtype
 from pellucid.core.same import Same
 from pellucid.core.tensor import Tensor
-from pellucid.graph.ir import Graph, Value, mapped
+from pellucid.graph.ir import Graph
 
-if TYPE_CHECKING:
-    from pellucid.compiler.native_plan import Prepared
+_LITTLE_BYTES = 4 << 20
+"""State that may stay in memory after its run."""
 
 
 class Programs:
     """Recordings and machine code of what has been seen here. Threads that ask for the same wait for the first of them.
 
+    Parameters
+        most : so many recordings are kept, of little state each, the latest; all and of any where it is None
     Attributes
         looked_at : data that have been looked at whole, each set with the looks
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
         self._known: dict[Hashable, Prepared] = {}
         self._originals: dict[Hashable, Original | None] = {}
         self._lock = threading.Lock()
         self.looked_at: set[tuple[Same, ...]] = set()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """In a forked process: no thread holds the lock."""
+        self._lock = threading.Lock()
 
     def recorded(self, key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Recorded:
         """The recording of a function, made from an earlier one where one can be.
@@ -46,11 +56,20 @@ class Programs:
         with self._lock:
             if key not in self._originals:
                 found = recorded(function, arguments)
-                self._originals[key] = original(found, function)
+                self._keep(key, original(found, function))
                 return found
-            first = self._originals[key]
+            first = self._originals[key] = self._originals.pop(key)
         found_again = None if first is None else rebound(first, function, arguments)
         return recorded(function, arguments) if found_again is None else found_again
+
+    def _keep(self, key: Hashable, first: Original | None) -> None:
+        """Keep a recording, and let the one go that was not used for longest."""
+        if self._most is not None and first is not None:
+            if sum(t.data.nbytes for _, t in first.tensors) > _LITTLE_BYTES:
+                return
+            if len(self._originals) == self._most:
+                self._originals.pop(next(iter(self._originals)))
+        self._originals[key] = first
 
     def of(self, graph: Graph, varying: Sequence[Tensor]) -> Prepared:
         """Machine code of a graph that picks its batches itself.
@@ -60,31 +79,8 @@ class Programs:
         Raises
             Unsupported: there is none.
         """
-        from pellucid.compiler.native_plan import Prepared
-
         key = likeness(graph, varying)
         with self._lock:
             if key not in self._known:
                 self._known[key] = Prepared(graph, batched=True, varying=varying)
             return self._known[key]
-
-
-def likeness(graph: Graph, varying: Sequence[Tensor]) -> Hashable:
-    """What two graphs have in common whose code is the same: everything but names and the values of state."""
-    place = {id(c.tensor): n for n, c in enumerate(graph.captured)}
-    return (
-        tuple([(v.id, v.spec) for v in graph.inputs]),
-        tuple([(c.value.id, c.value.spec, c.tensor.data.tobytes() if c.constant else None) for c in graph.captured]),
-        tuple(
-            [(i.op, *map(_told_apart, i.inputs), repr(i.attrs), i.output.id, i.output.spec) for i in graph.instructions]
-        ),
-        repr(mapped(graph.outputs, _told_apart)),
-        tuple([(target.id, value.id) for target, value in graph.updates]),
-        graph.float_dtype,
-        tuple([place.get(id(t)) for t in varying]),
-    )
-
-
-def _told_apart(x: Any) -> Hashable:
-    """A value by its number; 1, 1.0 and True, which are equal in Python, by their words."""
-    return x.id if isinstance(x, Value) else repr(x)

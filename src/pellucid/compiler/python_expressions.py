@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from pellucid._typing import DType
-from pellucid.compiler.nest import BOOL, INT64, Buffer, Expr, Unsupported, Variable
+from pellucid.compiler.expressions import BOOL, INT64, Buffer, Expr, Variable
 from pellucid.compiler.python_functions import NAMESPACE
 from pellucid.compiler.subscripts import Range, subscripts
+from pellucid.compiler.tiers import Unsupported
 
 Text: TypeAlias = tuple[str, int]
 """Printed text, and the precedence of its outermost operator."""

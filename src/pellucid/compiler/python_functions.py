@@ -55,8 +55,8 @@ def mulhi(a: Any, b: Any) -> Any:
 
 _FROM_NUMPY = (
     "abs all any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh ceil copysign cos cosh exp exp2 expm1 "
-    "floor full hypot inf isfinite isinf isnan log log10 log1p log2 logaddexp logical_not max maximum min minimum nan "
-    "nextafter power prod round sign signbit sin sinh sqrt sum tan tanh trunc where zeros "
+    "floor fmod full hypot inf isfinite isinf isnan log log10 log1p log2 logaddexp logical_not max maximum min minimum "
+    "nan nextafter power prod round sign signbit sin sinh sqrt sum tan tanh trunc where zeros "
     "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64"
 )
 NAMESPACE: dict[str, Any] = {name: getattr(np, name) for name in _FROM_NUMPY.split()}

@@ -5,15 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Mapping
 
+from pellucid.compiler.expressions import BOOL, INT64, Buffer, Expr, Variable, affine, number, with_parts
 from pellucid.compiler.nest import (
-    BOOL,
-    INT64,
     Accumulator,
     Across,
-    Buffer,
     Combine,
     Comment,
-    Expr,
     If,
     Kernel,
     Let,
@@ -21,17 +18,14 @@ from pellucid.compiler.nest import (
     Product,
     Statement,
     Store,
-    Variable,
-    affine,
     expressions,
     identity,
-    inside,
-    number,
+    with_inner,
 )
 from pellucid.compiler.python_expressions import Expressions, Names
 
-_REDUCED = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "and": "all", "or": "any"}
-_ASSIGNED = {"add": "+=", "multiply": "*=", "and": "&=", "or": "|="}
+_REDUCED = {"add": "sum", "maximum": "max", "minimum": "min", "and": "all", "or": "any"}
+_ASSIGNED = {"add": "+=", "and": "&=", "or": "|="}
 _INDENT = "    "
 _WIDTH = 100
 """So many characters a line of a comment has."""
@@ -44,7 +38,7 @@ class FunctionPrinter:
     varying : names of what in that loop has a value for each of the counter's.
     """
 
-    def __init__(self, kernel: Kernel, name: str, arrays: Mapping[Buffer, str], extent: int | None) -> None:
+    def __init__(self, kernel: Kernel, name: str, arrays: Mapping[Buffer, str], extent: int) -> None:
         self._lines: list[str] = []
         self.names = Names(set(arrays.values()) | {name})
         self.expressions = Expressions(self.names, arrays, self._line)
@@ -55,8 +49,7 @@ class FunctionPrinter:
         self._indent = 0
         for v in (kernel.lo, kernel.hi, kernel.step):
             self.expressions.variables[v] = self.names.fresh(v.name)
-        if extent is not None:
-            self.expressions.ranges |= {kernel.lo: (0, extent - 1), kernel.hi: (0, extent)}
+        self.expressions.ranges |= {kernel.lo: (0, extent - 1), kernel.hi: (0, extent)}
         self._fixed = _fixed_ranges(kernel)
         self._ready: set[Variable] = set()
         used = [self.expressions.variables[v] for v in parameters(kernel)]
@@ -235,10 +228,7 @@ def _fixed_ranges(kernel: Kernel) -> dict[Variable, tuple[Expr, Expr]]:
     from the kernel's arguments."""
     known: dict[Variable, tuple[Expr, Expr]] = {}
     other: set[Variable] = set()
-    waiting = list(reversed(kernel.body))
-    while waiting:
-        statement = waiting.pop()
-        waiting += reversed(inside(statement))
+    for statement in with_inner(kernel.body):
         if isinstance(statement, Product):
             counter, bounds = statement.n, (number(0, INT64), number(statement.n_stop, INT64))
             other |= {statement.m, statement.k}
@@ -272,24 +262,13 @@ def parameters(kernel: Kernel) -> list[Variable]:
 def all_expressions(body: Iterable[Statement]) -> list[Expr]:
     """The expressions of statements and of those inside them; of a store also the element."""
     result: list[Expr] = []
-    for statement in body:
+    for statement in with_inner(body):
         result += expressions(statement)
         if isinstance(statement, Store):
             result.append(Expr("load", (statement.buffer, statement.index), statement.buffer.dtype))
-        result += all_expressions(inside(statement))
     return result
 
 
 def leaves(roots: Iterable[Expr]) -> list[Expr]:
     """The expressions without parts, and the loads."""
-    seen: set[Expr] = set()
-    result, waiting = [], list(roots)
-    while waiting:
-        expr = waiting.pop()
-        if expr not in seen:
-            seen.add(expr)
-            parts = [a for a in expr.args if isinstance(a, Expr)]
-            if not parts or expr.op == "load":
-                result.append(expr)
-            waiting += parts
-    return result
+    return [x for x in with_parts(roots) if x.op == "load" or not any(isinstance(a, Expr) for a in x.args)]

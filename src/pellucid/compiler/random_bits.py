@@ -8,22 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pellucid.compiler.nest import (
-    Buffer,
-    Comment,
-    Expr,
-    If,
-    Let,
-    Loop,
-    Statement,
-    Store,
-    Variable,
-    cast,
-    function,
-    named,
-    number,
-    variable,
-)
+from pellucid.compiler.expressions import Buffer, Expr, Variable, cast, function, named, number, variable
+from pellucid.compiler.nest import Comment, If, Let, Loop, Statement, Store
 
 WORDS = 8
 """How many numbers one block of the stream has."""

@@ -67,7 +67,7 @@ def rebound(first: Original, function: Callable[..., Any], arguments: Sequence[T
     graph = replace(found.graph, captured=tuple(captured))
     places = [*range(len(arguments)), *before.tensors]
     guards = Guards(
-        Surroundings(function),
+        Surroundings(function, before.called),
         [x for x in before.used if is_module(x)],
         [x for x in before.used if is_optimizer(x)],
         graph,

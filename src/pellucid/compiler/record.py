@@ -3,6 +3,7 @@ be read anew, what Python does beside the operations, gradients that come from b
 
 The function runs twice, for real, on the example arguments, and everything that it changed is put back after each run:
 once so that state which is made by a first step, such as an optimizer's averages, is there, and once to be recorded.
+Both runs must do the same; where they do not, two more are compared, since the first may have made a table for itself.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 
 from pellucid._typing import DType
 from pellucid.compiler.before import Before
+from pellucid.compiler.course import Course
 from pellucid.compiler.guards import Guards, Place, outstanding
 from pellucid.core.context import Recorder, state
 from pellucid.core.op import Op
@@ -81,20 +83,33 @@ def recorded(function: Callable[..., Any], arguments: Sequence[Tensor]) -> Recor
     """
     if state.grad and any(x.requires_grad and x._source is not None for x in arguments):
         raise RecordingError("compiler.argument-history")
-    tensors, optimizers = reachable(function)
+    first = Before(*reachable(function))
     around = Surroundings(function)
-    first = Before(tensors, optimizers)
     second = None
     try:
-        with first, listening(first):
-            function(*[twin(x) for x in arguments])
-        # What the function made at its first call is there by now, and belongs to it.
-        again = Surroundings(function)
-        second = _Second(function, arguments, Before(first.tensors, first.optimizers), again)
-        found = second.recorded()
+        courses: list[Course] = []
+        differences: list[RecordingError | None] = []
+        for _ in range(2):
+            first.course = course = Course()
+            courses.append(course)
+            with first:
+                twins = _twins(arguments, course)
+                with listening(first):
+                    course.ended(function(*twins))
+            # What the function made at its first call is there by now, and belongs to it.
+            again = Surroundings(function, first.called)
+            second = _Second(function, arguments, Before(first.tensors, first.optimizers), again, course)
+            found = second.recorded()
+            differences.append(second.difference)
+            if second.difference is None:
+                break
+        assert second is not None
         changed = again.changed() or second.before.changed_attribute()
         if changed:
             raise RecordingError("compiler.rebinds", name=changed)
+        # A table that the first call has made may be why the second one did something else, to the same result.
+        if differences[0] and (differences[-1] or courses[0].values != courses[-1].values):
+            raise differences[0]
         results = second.results
         second = None
         kept = _alive(results)
@@ -128,13 +143,34 @@ def twin(x: Tensor) -> Tensor:
     return twin
 
 
+def _twins(arguments: Sequence[Tensor], course: Course) -> list[Tensor]:
+    """Twins of the arguments; a course knows them and their gradients."""
+    twins = [twin(x) for x in arguments]
+    for n, x in enumerate(twins):
+        course.given(x, n)
+        if x.grad is not None:
+            course.gradient(x, x.grad)
+    return twins
+
+
 class _Second:
-    """The run that is recorded."""
+    """The run that is recorded.
+
+    Attributes
+        difference : what it does that the run before it did not, as an error; None where there is nothing
+    """
 
     def __init__(
-        self, function: Callable[..., Any], arguments: Sequence[Tensor], before: Before, around: Surroundings
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[Tensor],
+        before: Before,
+        around: Surroundings,
+        course: Course,
     ) -> None:
         self.function, self.arguments, self.before, self.around = function, arguments, before, around
+        self._first = course
+        self.difference: RecordingError | None = None
         self.stays: list[tuple[Place, Tensor]] = []
         self.used: list[Place] = []
         self.tracked: list[bool] = []
@@ -152,10 +188,18 @@ class _Second:
             self.members: list[tuple[Place, Tensor]] = [*enumerate(twins), *((t, t) for t in self.before.tensors)]
             self.given = [(place, t) for place, t in self.members if outstanding(t)]
             gradients = [wrap(t.grad.data) for _, t in self.given]  # type: ignore[union-attr]
-            self._recording = recording = _StepRecording(self.function, (*twins, *gradients), self.before)
+            course = Course(self._first)
+            self._recording = recording = _StepRecording(self.function, (*twins, *gradients), self.before, course)
+            for n, (x, y) in enumerate(zip(twins, recording.arguments[: len(twins)], strict=True)):
+                course.given(x, n)
+                course.given(y, n)
+            for (_, t), g in zip(self.given, recording.arguments[len(twins) :], strict=True):
+                course.gradient(t, g)
             with listening(recording):
                 result = self._run(recording.arguments[: len(twins)], recording.arguments[len(twins) :])
+                course.ended(result[0])
                 outputs = recording.returned(result)
+            self.difference = course.difference
             graph = recording.finished(outputs)
             recording.check_changes(self.before.changed())
             self.results = recording.results
@@ -233,12 +277,16 @@ def listening(recorder: Recorder) -> Iterator[None]:
 class _StepRecording(Recording):
     """A recording of a step: options become Settings, what is changed is remembered."""
 
-    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...], before: Before) -> None:
+    def __init__(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], before: Before, course: Course
+    ) -> None:
         super().__init__(function, arguments, strict=True)
-        self._state_before = before
+        self._state_before, self._course = before, course
         self.used: list[Any] = []
         self.lifted_settings: dict[Any, tuple[Tensor, Setting]] = {}
         self.looks: list[tuple[partial[Any], Any]] = []
+        # Not a method: a Setting outlives the recording, which has the arguments.
+        self._decided = partial(_looked, self.looks)
         self.before: list[Callable[[], Any]] = []
         self.after: list[Callable[[], Any]] = []
         self.settings_read = False
@@ -246,20 +294,41 @@ class _StepRecording(Recording):
 
     def uses(self, part: Any) -> None:
         self.used.append(part)
+        self._course.uses(part)
         self._state_before.keep_attributes(part)
 
     def operation(self, op: Op, inputs: list[Any], attrs: dict[str, Any], output: Tensor) -> None:
+        self._course.operation(op, inputs, attrs, output)
         super().operation(op, inputs, attrs, output)
         if self.instructions[-1].output.id in self._varying:
             self.results.append((op.name, weakref.ref(output)))
 
     def assignment(self, target: Tensor, value: Tensor) -> None:
         self._state_before.keep(target)
+        self._course.assignment(target, value)
         super().assignment(target, value)
 
     def change(self, target: Tensor, new: Tensor) -> None:
-        self._state_before.keep(target)
+        if id(target) in self._roots:  # what was made here is nobody's state
+            self._state_before.keep(target)
+        self._course.change(target, new)
         super().change(target, new)
+
+    def created(self, tensor: Tensor) -> None:
+        self._course.created(tensor)
+        super().created(tensor)
+
+    def alias(self, new: Tensor, old: Tensor, detached: bool) -> None:
+        self._course.alias(new, old, detached)
+        super().alias(new, old, detached)
+
+    def enter_scope(self, name: str) -> None:
+        self._course.enter_scope(name)
+        super().enter_scope(name)
+
+    def leave_scope(self) -> None:
+        self._course.leave_scope()
+        super().leave_scope()
 
     def looks_at_constants(self) -> list[tuple[partial[Any], Any]]:
         """What Python found in tensors that are not expected to change, if it looked at any value."""
@@ -294,9 +363,6 @@ class _StepRecording(Recording):
         self._decided(partial(computed, _itself, option))
         return value
 
-    def _decided(self, find: partial[Any]) -> None:
-        self.looks.append((find, find()))
-
     def lifted(self, setting: Setting, dtype: DType) -> Tensor:
         key = (setting.key, dtype)
         if key not in self.lifted_settings:
@@ -304,6 +370,7 @@ class _StepRecording(Recording):
             tensor.data = np.array(setting.read(), dtype)
             tensor.name = ".".join(dict.fromkeys(_options_in(setting.key)))
             self.lifted_settings[key] = (tensor, setting)
+            self._course.option(tensor)
         return self.lifted_settings[key][0]
 
     def postponed(self, action: Callable[[], Any]) -> bool:
@@ -311,9 +378,9 @@ class _StepRecording(Recording):
         return True
 
 
-def itself(value: Any) -> Any:
-    """The look at an option that is no number with a fraction: what it is."""
-    return value
+def _looked(looks: list[tuple[partial[Any], Any]], find: partial[Any]) -> None:
+    """Python has looked at a Setting."""
+    looks.append((find, find()))
 
 
 def _itself(value: Any) -> Any:

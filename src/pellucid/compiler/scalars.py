@@ -9,8 +9,10 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from pellucid.compiler.elements import Unsupported, converted, elementwise, inputs_at
-from pellucid.compiler.nest import INT64, Comment, Expr, Let, Statement, fma, function, named, number
+from pellucid.compiler.elements import converted, elementwise, inputs_at
+from pellucid.compiler.expressions import INT64, Expr, fma, function, named, number
+from pellucid.compiler.nest import Comment, Let, Statement
+from pellucid.compiler.tiers import Unsupported
 from pellucid.graph.ir import Graph, Instruction, Value
 from pellucid.graph.text import scope_text
 from pellucid.ops._families.contraction import extents, parse

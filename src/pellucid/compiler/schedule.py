@@ -13,8 +13,8 @@ from typing import Literal
 
 from pellucid.compiler.contractions import contraction_of
 from pellucid.compiler.elements import Index, same
+from pellucid.compiler.expressions import variable
 from pellucid.compiler.groups import Group, Groups
-from pellucid.compiler.nest import variable
 from pellucid.graph.ir import Instruction
 
 Mode = Literal["shared", "replicated", "single"]
@@ -86,7 +86,7 @@ def _reads_before(group: Group, instruction: Instruction, index: Index | None, r
 
 
 def _results(group: Group) -> list[int]:
-    return ([group.head.output.id] if group.head else []) + [m.output.id for m in group.members]
+    return [i.output.id for i in group.instructions]
 
 
 def _placed(group: Group, groups: Groups, places: dict[int, Planned], updated: dict[int, int]) -> Planned:

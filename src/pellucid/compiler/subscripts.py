@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pellucid.compiler.nest import INT64, Buffer, Expr, Variable, affine, as_expr, number
+from pellucid.compiler.expressions import INT64, Buffer, Expr, Variable, affine, as_expr, number
 
 Range = tuple[int, int]
 """The least and the greatest value of a counter."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from operator import call as _call
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pellucid.core.check import Integer, check
 from pellucid.errors import ArgumentError
@@ -190,10 +191,28 @@ def _work(queue: SimpleQueue[_Job[Any]]) -> None:
 _team = _Team()
 
 
+class Renewed(Protocol):
+    """Something with a lock of its own, such as a compiled function."""
+
+    def renew(self) -> None:
+        """In a forked process: let no lock be held, and nothing be half done, by a thread that is not there."""
+        ...
+
+
+_renewed: weakref.WeakSet[Renewed] = weakref.WeakSet()
+
+
+def renew_after_fork(owner: Renewed) -> None:
+    """Renew an object in every process that is forked from this one, as long as it is there."""
+    _renewed.add(owner)
+
+
 def _after_fork() -> None:
     """A forked process has none of its parent's threads, and a lock that one of them held stays locked."""
     global _team
     _team = _Team()
+    for owner in list(_renewed):
+        owner.renew()
 
 
 if hasattr(os, "register_at_fork"):

@@ -9,6 +9,10 @@ import os
 from pellucid.core.check import Options, check
 
 
+class Unsupported(Exception):
+    """There is no machine code for something: no mistake, since NumPy can run it."""
+
+
 def tier_wanted() -> str:
     """The tier that `PELLUCID_COMPILE` asks for: "off", "numpy" or "llvm"; "llvm" where it asks for none.
 
@@ -18,6 +22,11 @@ def tier_wanted() -> str:
     wanted = os.environ.get("PELLUCID_COMPILE", "llvm") or "llvm"
     check("PELLUCID_COMPILE", wanted, Options("off", "numpy", "llvm"))
     return wanted
+
+
+def native_demanded() -> bool:
+    """Whether `PELLUCID_COMPILE` asks for machine code by name: then batches of unusual sizes get it too."""
+    return os.environ.get("PELLUCID_COMPILE") == "llvm"
 
 
 def native_wanted() -> bool:

@@ -93,6 +93,12 @@ class Loader:
             return permutation(len(self.data), self.seed, epoch)
         return np.arange(len(self.data), dtype=np.int64)
 
+    def orders(self, epoch: int, count: int) -> Array:
+        """The orders of so many epochs from one on, shape (count, rows), int64; not to be written."""
+        if self._gathers:
+            return np.stack([self.order(epoch + n) for n in range(count)])
+        return np.broadcast_to(self.order(epoch), (count, len(self.data)))
+
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from number `start` on; changes nothing in the loader."""
         check("Loader: start", start, Integer(0))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pellucid.core.op import Op
-from pellucid.core.spec import Spec
+from pellucid.core.spec import Spec, spec_of
 from pellucid.core.tensor import Tensor
 
 
@@ -83,8 +83,8 @@ class Instruction:
 
 
 class Expectation(NamedTuple):
-    """A look that Python had at a value that came from the inputs alone: `check(array)` raises where other values would
-    be of no use, such as a label that is no class."""
+    """A look that Python had at a value that came from inputs or captured tensors: `check(array)` raises where other
+    values would be of no use, such as a label that is no class."""
 
     value: Value
     check: Callable[[Any], Any]
@@ -110,7 +110,7 @@ class Graph:
         of each.
     reads : values that Python looked at, where recording was not strict.
     float_dtype : the default dtype while recording: what whole numbers become in functions of floats.
-    expectations : looks that a run with other inputs repeats. Files do not keep them.
+    expectations : looks that a run with other values repeats. Files do not keep them.
     """
 
     name: str
@@ -130,6 +130,11 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<graph {self.name}: {len(self.instructions)} operations>"
+
+
+def input_spec(x: Any) -> Spec:
+    """Shape and dtype of an operation's input."""
+    return x.spec if isinstance(x, Value) else spec_of(x)
 
 
 def leaves(tree: Any) -> Iterator[Any]:

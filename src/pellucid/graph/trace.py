@@ -8,6 +8,7 @@ its array; one that was made inside also by its array: `Tensor(t)` shares that o
 
 from __future__ import annotations
 
+import math
 import weakref
 import zlib
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from pellucid.core.op import Op
 from pellucid.core.rng import default_generator
 from pellucid.core.spec import Spec
 from pellucid.core.tensor import Tensor, as_tensor, wrap
-from pellucid.errors import ArgumentTypeError, RecordingError
+from pellucid.errors import ArgumentTypeError, PellucidError, RecordingError
 from pellucid.graph.ir import Captured, Expectation, Graph, Instruction, Read, Scope, Value, leaves, mapped
 from pellucid.graph.names import function_name, input_names, named_tensors
 from pellucid.graph.reads import use_of_values
@@ -30,6 +31,9 @@ from pellucid.graph.text import scope_text
 from pellucid.graph.verify import verify
 
 _PLAIN = (type(None), bool, int, float, str)
+
+_MAKE_INDICES = frozenset(("argmax", "argmin", "argsort"))
+_KEEP_ELEMENTS = frozenset(("reshape", "transpose", "broadcast_to", "flip", "index", "take_along", "positive"))
 
 
 def record(function: Callable[..., Any], *examples: Any, strict: bool = True) -> Graph:
@@ -122,8 +126,10 @@ class Recording(Recorder):
         self._updates: dict[int, tuple[Value, Value]] = {}
         # Values that differ from run to run, and constants that Python has looked at.
         self._varying: set[int] = set()
-        # Values that come from the inputs alone.
-        self._of_inputs: set[int] = set()
+        # Values that come from inputs or captured tensors, so that Python looks at them anew in every run.
+        self._moving: set[int] = set()
+        # Indices that an operation made, each with the length of the axis that they lie on.
+        self._places: dict[int, int] = {}
         self._looked_at: dict[int, RecordingError] = {}
         self._lazy: dict[int, _Lazy] = {}
         self._assigned_results: dict[int, tuple[weakref.ref[Tensor], RecordingError]] = {}
@@ -142,7 +148,6 @@ class Recording(Recorder):
                 tensor = twin
             self.arguments.append(tensor)
             self.inputs.append(self._root(tensor, name, varying=True))
-            self._of_inputs.add(self.inputs[-1].id)
         outside = [*named_tensors(function), ("random_state", default_generator.state, True)]
         self._outside = {id(t): (name, t, is_state) for name, t, is_state in outside}
         # A tensor made from a parameter's array leads back to the parameter, also before that was used.
@@ -165,8 +170,9 @@ class Recording(Recorder):
         if any(isinstance(v, Value) and v.id in self._varying for v in values):
             self._varying.add(result.id)
         given = [v.id for v in values if isinstance(v, Value)]
-        if given and self._of_inputs.issuperset(given):
-            self._of_inputs.add(result.id)
+        if not self._moving.isdisjoint(given):
+            self._moving.add(result.id)
+            self._note_places(op, values, attrs, result)
         self.instructions.append(
             Instruction(op, tuple(values), dict(attrs), result, tuple(self._scope), tuple(stopped))
         )
@@ -204,7 +210,7 @@ class Recording(Recorder):
 
     def expected(self, tensor: Tensor, check: Callable[[Array], Any]) -> None:
         value, _ = self._look_up(tensor)
-        if value.id in self._of_inputs:
+        if value.id in self._moving and not self._always_expected(value, check):
             self.expectations.append(Expectation(value, check))
 
     def enter_scope(self, name: str) -> None:
@@ -255,6 +261,7 @@ class Recording(Recorder):
             self._shared.add(id(array))
         self._roots[id(tensor)] = _Root(tensor, value, array, _checksum(array))
         self._bind(tensor, array, value)
+        self._moving.add(value.id)
         if varying:
             self._varying.add(value.id)
         return value
@@ -270,6 +277,31 @@ class Recording(Recorder):
         value = self._root(tensor, name, varying=is_state or tensor.requires_grad or bool(tensor.name))
         self.captured.append(Captured(value, tensor))
         return value
+
+    def _note_places(self, op: Op, values: list[Any], attrs: dict[str, Any], result: Value) -> None:
+        """Indices from `argmax` and its like lie on the axis whatever the values; so do those that are taken from
+        them."""
+        source = values[0]
+        if not isinstance(source, Value):
+            return
+        if op.name in _MAKE_INDICES:
+            axes = attrs["axis"] if isinstance(attrs["axis"], tuple) else (attrs["axis"],)
+            self._places[result.id] = math.prod([source.spec.shape[axis] for axis in axes])
+        elif op.name in _KEEP_ELEMENTS and source.id in self._places:
+            self._places[result.id] = self._places[source.id]
+
+    def _always_expected(self, value: Value, check: Callable[[Array], Any]) -> bool:
+        """Whether a look cannot fail, since it passes the first and the last of the indices that an operation may
+        give."""
+        length = self._places.get(value.id)
+        if not length:
+            return False
+        try:
+            for index in (0, length - 1):
+                check(np.full(value.spec.shape, index, value.spec.dtype))
+        except PellucidError:
+            return False
+        return True
 
     def _unique(self, name: str) -> str:
         if not name:

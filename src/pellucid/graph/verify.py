@@ -10,11 +10,11 @@ from functools import partial
 from typing import Any
 
 from pellucid.core.op import REGISTRY
-from pellucid.core.spec import Spec, spec_of
+from pellucid.core.spec import Spec
 from pellucid.errors import GraphError, PellucidError
 from pellucid.graph.batch import bind, is_symbolic
 from pellucid.graph.dtype import float_dtype
-from pellucid.graph.ir import Graph, Instruction, Value, leaves
+from pellucid.graph.ir import Graph, Instruction, Value, input_spec, leaves
 from pellucid.graph.text import instruction_text
 
 # Two sizes: what only fits one size by chance does not fit both.
@@ -85,7 +85,7 @@ def _check_instruction(instruction: Instruction, defined: dict[int, Value]) -> N
         raise GraphError("graph.stopped", positions=instruction.stopped, line=line())
     if not set(instruction.attrs) <= set(op.attrs):
         raise GraphError("graph.attributes", given=_words(instruction.attrs), expected=_words(op.attrs), line=line())
-    specs = [x.spec if isinstance(x, Value) else spec_of(x) for x in instruction.inputs]
+    specs = [input_spec(x) for x in instruction.inputs]
     try:
         expected = op.spec(*specs, **instruction.attrs)
     except PellucidError as problem:

@@ -66,7 +66,7 @@ def note_behaviour() -> None:
     _behaviour_changes = object()  # no number: threads that count at once could come back to one that was there
 
 
-_OF_THIS_OBJECT = ("_named_at", "_chain", "_entry", "_behaviour")
+_OF_THIS_OBJECT = ("_named_at", "_chain", "_entry", "_behaviour", "_compiled")
 
 
 class Parts:
@@ -115,6 +115,7 @@ class Parts:
         if self._kinds.pop(name, None) is not None:
             structure += 1
         object.__delattr__(self, name)
+        note_behaviour()
 
     def __getattr__(self, name: str) -> Any:
         names = [] if name.startswith("__") else [n for n in dir(self) if not n.startswith("_")]

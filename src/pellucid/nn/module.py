@@ -27,8 +27,10 @@ __all__ = ["Module", "Parameter"]
 
 _numbers = count()
 
-# Attributes that follow from others.
-_WORKED_OUT = frozenset(("_named_at", "_path", "_hooked", "_chain", "_entry", "_behaviour"))
+# Attributes that follow from others, or that no `forward` reads, and those that `behaviour` looks at by their entries.
+_NO_OPTIONS = frozenset(
+    ("_named_at", "_path", "_hooked", "_chain", "_entry", "_behaviour", "_drawn", "_warned", "_compiled")
+) | {"inputs_seen", "_kinds", "_hooks", "_pre_hooks"}
 
 
 class Module(Parts):
@@ -223,17 +225,17 @@ class Module(Parts):
         return self
 
     def behaviour(self) -> tuple[Any, ...]:
-        """Everything besides the tensors' values that its `forward` may depend on: parts, modes, options, functions,
-        hooks, which parameters are trained. A compiled function is recorded anew where it differs."""
+        """Everything besides the tensors' values that its `forward` may depend on: parts, modes, options, what other
+        attributes stand for, hooks, which parameters are trained. A compiled function is recorded anew where it
+        differs."""
         changes = (_parts._behaviour_changes, _parts.structure)
         if self._behaviour is None or self._behaviour[0] != changes:
             modules = list(self.modules())
             options = tuple(
-                (name, value if is_plain(value) else Same(value))
+                (name, repr(value) if is_plain(value) else Same(value))
                 for m in modules
                 for name, value in vars(m).items()
-                if name not in _WORKED_OUT
-                if name in m._kinds or callable(value) or is_plain(value)
+                if name not in _NO_OPTIONS
             )
             hooks = tuple(key for m in modules for key in (*m._hooks, *m._pre_hooks))
             vars(self)["_behaviour"] = (changes, (options, hooks), list(self.parameters()))

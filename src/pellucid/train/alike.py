@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 # What a module works out or notes for itself, which its `forward` does not read.
-_WORKED_OUT = ("_named_at", "_path", "_hooked", "_chain", "_entry", "_behaviour", "_drawn")
+_WORKED_OUT = frozenset(
+    ("_named_at", "_path", "_hooked", "_chain", "_entry", "_behaviour", "_drawn", "_warned", "_compiled", "inputs_seen")
+)
 _OURS = "pellucid."
 
 
@@ -29,6 +31,26 @@ def step_likeness(run: Run, step: Step, collects: bool) -> Hashable:
     seen: dict[int, int] = {}
     model, loss = _described(run.model, seen), _described(run.loss, seen)
     return model, loss, _optimizer(run.optimizer, seen), step.clip_norm, step.weights is None, collects
+
+
+def wholly_ours(run: Run) -> bool:
+    """Whether a step does nothing but what this library's own layers, losses and optimizers do, so that two steps of
+    one likeness are alike at any time."""
+    modules = [m for x in (run.model, run.loss) if isinstance(x, Module) for m in x.modules()]
+    parts = [part for m in modules for name, part in vars(m).items() if name not in _WORKED_OUT]
+    return (
+        isinstance(run.loss, Module)
+        and all(type(x).__module__.startswith(_OURS) for x in (*modules, run.optimizer))
+        and all(map(_is_known, parts))
+    )
+
+
+def _is_known(x: Any) -> bool:
+    if isinstance(x, dict):
+        return all(_is_known(item) for pair in x.items() for item in pair)
+    if isinstance(x, tuple | list):
+        return all(map(_is_known, x))
+    return type(x) in _PLAIN or isinstance(x, Module | Tensor)
 
 
 def structure(model: Module) -> Hashable:

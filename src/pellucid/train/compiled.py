@@ -8,22 +8,21 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pellucid._typing import Array
 from pellucid.compiler.tiers import tier_wanted
-from pellucid.core.check import shown
-from pellucid.core.rng import default_generator
-from pellucid.core.tensor import Tensor, wrap
-from pellucid.errors import ModelError
-from pellucid.train.alike import step_likeness
-from pellucid.train.evaluate import output_of
-from pellucid.train.loop import Seen, Step, clip, count_step, gradients, loss_of
-from pellucid.train.nonfinite import Before
+from pellucid.core.tensor import Tensor
+from pellucid.train.alike import step_likeness, wholly_ours
+from pellucid.train.loop import Seen, Step, batches, clip, not_held, output_and_loss
 from pellucid.train.run import Run
 from pellucid.train.together import member
+
+if TYPE_CHECKING:
+    from pellucid.compiler.epochs import Epochs
+    from pellucid.compiler.programs import Programs
+    from pellucid.compiler.record import Recorded
 
 # Control comes back after about so long.
 _CHUNK_S = 0.04
@@ -31,6 +30,9 @@ _CHUNK_S = 0.04
 _WORTH_S = 0.5
 _STEP_S = 150e-6
 _FLOPS = 3e10
+# Recordings that are kept for the next run that is alike.
+_KEPT = 8
+_latest: Programs | None = None
 
 
 def compiled_epochs(run: Run, step: Step, collects: bool) -> CompiledEpochs | None:
@@ -77,65 +79,84 @@ class CompiledEpochs:
         self._arrays = arrays
         self._chunk, self._tell = 1, _nobody
         function, one = _step_function(run, step, collects), member()
-        if one is None:
-            self.epochs = Epochs(Compiled(function), arrays, run.loader.batch_size)
-        else:
-            shared, key = one.shared, step_likeness(run, step, collects)
-            compiled = Compiled(function, partial(shared.programs.recorded, key))
-            self.epochs = Epochs(compiled, arrays, run.loader.batch_size, shared.programs)
-            self._chunk, self._tell = shared.chunks.get(key, 1), partial(shared.chunks.__setitem__, key)
+        programs = None if one is None else one.shared.programs
+        compiled = Compiled(function, partial(_recorded, run, step, collects, programs))
+        if one is not None:
+            chunks, key = one.shared.chunks, step_likeness(run, step, collects)
+            self._chunk, self._tell = chunks.get(key, 1), partial(chunks.__setitem__, key)
+        size = run.loader.batch_size
+        whole, left = divmod(len(data), size)
+        self.epochs = Epochs(compiled, arrays, size, programs)
+        # The smaller last batch is one that the same function gets: it becomes machine code when it has come often.
+        self._rest = None if run.loader.drop_last or not left else Epochs(compiled, arrays, left, programs, ahead=False)
+        # A run that goes on from a checkpoint has come as far as one in one go.
+        self.epochs.already(run.epoch * whole)
+        if self._rest is not None:
+            self._rest.already(run.epoch)
         self.rows = 0
 
     def batches(
         self, run: Run, step: Step, seen: Seen, after_batch: Callable[[], None], one_by_one: bool = False
     ) -> bool:
-        """Train on the batches of an epoch; False if the run was stopped.
+        """Train on the batches of an epoch; False if the run was stopped. From where the step cannot be used compiled,
+        or a loss is not finite, the rest is done operation by operation.
 
         Parameters
             one_by_one : whether somebody wants to hear of every batch
         """
-        loader = run.loader
-        order, size = loader.order(run.epoch), loader.batch_size
-        whole = len(loader.data) // size
+        order, size = run.loader.order(run.epoch), run.loader.batch_size
+        whole = len(run.loader.data) // size
         self.epochs.begin(order, whole)
-        per_step = run.schedule.step if run.schedule is not None and run.schedule_every == "step" else None
         while run.batch < whole:
-            first = run.batch
-            last = min(first + (1 if one_by_one else self._chunk), whole)
-            before = self._state(run)
-            start = time.perf_counter()
-            self.epochs.advance(first, last, per_step)
-            self._take_up(time.perf_counter() - start, last - first)
-            finite = np.isfinite(self.epochs.outputs[0][first:last].reshape(-1))
-            if not finite.all():
-                last = first + int(np.argmin(finite))
-                before()
-                self.epochs.advance(first, last, per_step)
-            self._note(run, step, seen, order, first, last)
-            if not finite.all():
-                self._by_hand(run, step, seen, order)
+            last = min(run.batch + (1 if one_by_one else self._chunk), whole)
+            if not self._advance(run, step, seen, self.epochs, run.batch, last):
+                return batches(run, step, seen, after_batch)
             after_batch()
             if run.stopping is not None and run.batch < run.num_batches:
                 return False
-        if run.batch < run.num_batches:
-            self._by_hand(run, step, seen, order)
+        if self._rest is not None:
+            self._rest.begin(order[whole * size :], 1)
+            if not self._advance(run, step, seen, self._rest, 0, 1):
+                return batches(run, step, seen, after_batch)
             after_batch()
         return True
 
+    def _advance(self, run: Run, step: Step, seen: Seen, part: Epochs, first: int, last: int) -> bool:
+        """Do steps first up to, not including, last, or some of them; False if the next one must be done operation by
+        operation."""
+        per_step = run.schedule.step if run.schedule is not None and run.schedule_every == "step" else None
+        back = self._state(run, part)
+        start = time.perf_counter()
+        done = part.advance(first, last, per_step)
+        if done == first:
+            return False
+        if part is self.epochs:
+            self._take_up(time.perf_counter() - start, done - first)
+        finite = np.isfinite(part.outputs[0][first:done].reshape(-1))
+        if not finite.all():
+            done = first + int(np.argmin(finite))
+            back()
+            part.advance(first, done, per_step)
+        self._note(run, step, seen, part, first, done)
+        return bool(finite.all())
+
     def epochs_at_once(self, run: Run) -> list[float] | None:
         """The losses of several epochs, done in one call; None, with nothing done, if an epoch is long enough by
-        itself, has a smaller last batch, or leaves a loss or a weight that is not finite."""
+        itself, has a smaller last batch, cannot be used compiled to its end, or leaves a loss or a weight that is not
+        finite."""
         loader = run.loader
-        rows, steps = len(loader.data), len(loader)
+        steps = len(loader)
         self.rows = steps * loader.batch_size
         epochs = min(self._chunk // steps, run.epochs - run.epoch)
-        if epochs < 2 or (rows % loader.batch_size and not loader.drop_last):
+        if epochs < 2 or self._rest is not None:
             return None
-        orders = [loader.order(run.epoch + n)[: self.rows] for n in range(epochs)]
-        back = self._state(run)
-        self.epochs.begin(np.concatenate(orders), epochs * steps)
+        order = loader.orders(run.epoch, epochs)[:, : self.rows].reshape(-1)
+        back = self._state(run, self.epochs)
+        self.epochs.begin(order, epochs * steps)
         start = time.perf_counter()
-        self.epochs.advance(0, epochs * steps)
+        if self.epochs.advance(0, epochs * steps) < epochs * steps:
+            back()
+            return None
         self._take_up(time.perf_counter() - start, epochs * steps)
         losses = self.epochs.outputs[0].reshape(epochs, steps)
         if not np.isfinite(losses).all() or not all(np.isfinite(p.data).all() for p in run.model.parameters()):
@@ -144,20 +165,17 @@ class CompiledEpochs:
         run.history.steps += epochs * steps
         run.recent.extend(losses.reshape(-1)[-20:].tolist())
         run.loss_value = float(losses[-1, -1])
-        seen = [Seen(getattr(run.loss, "reduction", "mean") == "sum", collects=False) for _ in range(epochs)]
-        for epoch, values in zip(seen, losses, strict=True):
-            epoch.add_all(values, loader.batch_size)
-        return [epoch.loss for epoch in seen]
+        return Seen.losses(losses, loader.batch_size, getattr(run.loss, "reduction", "mean") == "sum")
 
     def _take_up(self, seconds: float, steps: int) -> None:
         """Choose how many steps to do before control comes back, from what the latest took."""
         self._chunk = max(1, min(int(_CHUNK_S * steps / max(seconds, 1e-6)), 4 * steps))
         self._tell(self._chunk)
 
-    def _note(self, run: Run, step: Step, seen: Seen, order: Array, first: int, last: int) -> None:
+    def _note(self, run: Run, step: Step, seen: Seen, part: Epochs, first: int, last: int) -> None:
         """What steps first to last gave goes to the run and to the epoch's sums."""
-        size = run.loader.batch_size
-        values = self.epochs.outputs[0][first:last].reshape(-1)
+        size, order, outputs = part.batch_size, part.order, part.outputs
+        values = outputs[0][first:last].reshape(-1)
         losses = values.tolist()
         if step.weights is None and not seen.collects:
             seen.add_all(values, size)
@@ -165,17 +183,17 @@ class CompiledEpochs:
             for n, value in zip(range(first, last), losses, strict=True):
                 rows = order[n * size : (n + 1) * size]
                 amount = size if step.weights is None else float(step.weights[rows].sum())
-                y_pred = self.epochs.outputs[1][n] if seen.collects else None
+                y_pred = outputs[1][n] if seen.collects else None
                 seen.add(value, amount, y_pred, self._arrays[1][rows] if seen.collects else None)
         if last > first:
             run.recent.extend(losses[-20:])
             run.rows, run.loss_value = order[(last - 1) * size : last * size], losses[-1]
-            run.batch, run.samples = last, run.samples + (last - first) * size
+            run.batch, run.samples = run.batch + last - first, run.samples + (last - first) * size
             run.history.steps += last - first
 
-    def _state(self, run: Run) -> Callable[[], None]:
+    def _state(self, run: Run, part: Epochs) -> Callable[[], None]:
         """Remember all that a step changes; the function that is returned goes back to it."""
-        arrays = self.epochs.snapshot()
+        arrays = part.snapshot()
         schedule = None if run.schedule is None else run.schedule.state_dict()
         options = [dict(group) for group in run.optimizer.param_groups]
 
@@ -189,21 +207,29 @@ class CompiledEpochs:
 
         return back
 
-    def _by_hand(self, run: Run, step: Step, seen: Seen, order: Array) -> None:
-        """The next batch operation by operation: the smaller last one, or one whose loss is not finite, which is
-        refused with the reason."""
-        size = run.loader.batch_size
-        run.rows = order[run.batch * size : (run.batch + 1) * size]
-        x, y = (a.take(run.rows, axis=0) for a in self._arrays[:2])
-        before = Before(wrap(x), wrap(y), list(run.model.buffers()), default_generator)
-        weights = None if step.weights is None else step.weights[run.rows]
-        y_pred, value = gradients(run, run.loss, before, weights, None)
-        seen.add(value, len(x) if weights is None else float(weights.sum()), y_pred.data, y)
-        run.recent.append(value)
-        run.batch, run.samples = run.batch + 1, run.samples + len(x)
-        clip(run, step)
-        run.optimizer.step()
-        count_step(run)
+
+def _recorded(
+    run: Run,
+    step: Step,
+    collects: bool,
+    programs: Programs | None,
+    function: Callable[..., Any],
+    arguments: tuple[Tensor, ...],
+) -> Recorded:
+    """The recording of a run's step as it is now, from an earlier one that is alike: of those that run together, or of
+    the latest runs if all that it does is our own."""
+    global _latest
+    if programs is None:
+        if not wholly_ours(run):
+            from pellucid.compiler.record import recorded
+
+            return recorded(function, arguments)
+        if _latest is None:
+            from pellucid.compiler.programs import Programs
+
+            _latest = Programs(_KEPT)
+        programs = _latest
+    return programs.recorded(step_likeness(run, step, collects), function, arguments)
 
 
 def _nobody(chunk: int) -> None:
@@ -212,16 +238,17 @@ def _nobody(chunk: int) -> None:
 
 def _step_function(run: Run, step: Step, collects: bool) -> Callable[..., Any]:
     """The six lines of a hand-written loop, as a function of a batch."""
-    model, criterion, optimizer = run.model, run.loss, run.optimizer
+    # Nothing of the run itself: a recording is kept for others that are alike, and the data shall not stay with it.
+    model, criterion, optimizer, clip_norm = run.model, run.loss, run.optimizer, step.clip_norm
+    apart = not_held(run)
 
     def train_step(x: Tensor, y: Tensor, *weights: Tensor) -> Any:
-        y_pred = output_of(model(x), len(x.data))
-        loss = loss_of(criterion, y_pred, y, weights[0] if weights else None)
-        if not isinstance(loss, Tensor) or loss.data.size != 1:
-            raise ModelError("train.loss-value", value=shown(loss))
+        y_pred, loss = output_and_loss(model, criterion, x, y, weights[0] if weights else None)
         loss.backward()
-        clip(run, step)
+        clip(optimizer, clip_norm)
         optimizer.step()
+        for parameter in apart:
+            parameter.grad = None
         return (loss, y_pred) if collects else (loss,)
 
     return train_step

@@ -48,8 +48,9 @@ class History:
         for name in record.keys() - self._curves.keys():
             self._curves[name] = [None] * self._length
         self._length += 1
-        # In the record's own order, so that columns of a table follow the order of measurement.
-        self._curves = {name: self._curves[name] for name in [*record, *(self._curves.keys() - record.keys())]}
+        if list(self._curves) != list(record):
+            # In the record's own order, so that columns of a table follow the order of measurement.
+            self._curves = {name: self._curves[name] for name in [*record, *(self._curves.keys() - record.keys())]}
         for name, curve in self._curves.items():
             curve.append(record.get(name))
 

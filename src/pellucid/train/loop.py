@@ -143,7 +143,7 @@ def _epoch(
         progress.batch(run)
 
     whole = (
-        _batches(run, step, seen, after_batch)
+        batches(run, step, seen, after_batch)
         if compiled is None
         else compiled.batches(run, step, seen, after_batch, one_by_one=bool(listeners))
     )
@@ -194,21 +194,28 @@ class Seen:
         if self.collects:
             self.collected.append((y_pred, y))  # type: ignore[arg-type]
 
+    @staticmethod
+    def losses(values: Array, amount: float, summed: bool) -> list[float]:
+        """The losses of several epochs, of batches of as many rows each; values has shape (epochs, batches)."""
+        totals = np.cumsum(values.astype(np.float64) * (1.0 if summed else amount), axis=1)[:, -1]
+        found: list[float] = (totals if summed else totals / (amount * values.shape[1])).tolist()
+        return found
+
     @property
     def loss(self) -> float:
         """The loss of the epoch."""
         return self._total if self.summed else self._total / self._amount
 
 
-def _batches(run: Run, step: Step, seen: Seen, after_batch: Callable[[], None]) -> bool:
-    """Train on the batches of an epoch, operation by operation; False if the run was stopped."""
+def batches(run: Run, step: Step, seen: Seen, after_batch: Callable[[], None]) -> bool:
+    """Train on the batches of an epoch from `run.batch` on, operation by operation; False if the run was stopped."""
     optimizer, loader, criterion = run.optimizer, run.loader, run.loss
     order, size = loader.order(run.epoch), loader.batch_size
     last_row = min(len(loader.data), len(loader) * size)
     # Whether there are gradients that no update has used.
     fresh = False
-    buffers = list(run.model.buffers())
-    for x, y in loader.batches(run.epoch):
+    buffers, apart = list(run.model.buffers()), not_held(run)
+    for x, y in loader.batches(run.epoch, run.batch):
         first = run.batch * size
         run.rows = order[first : first + size]
         before = Before(wrap(x), wrap(y), buffers, default_generator)  # type: ignore[arg-type]
@@ -231,9 +238,11 @@ def _batches(run: Run, step: Step, seen: Seen, after_batch: Callable[[], None]) 
         run.batch += 1
         run.samples += len(x)
         if fresh and (run.batch % step.accumulate == 0 or run.batch == run.num_batches):
-            clip(run, step)
+            clip(optimizer, step.clip_norm)
             if not step.needs_closure:
                 optimizer.step()
+            for parameter in apart:
+                parameter.grad = None
             fresh = False
             count_step(run)
         after_batch()
@@ -242,12 +251,18 @@ def _batches(run: Run, step: Step, seen: Seen, after_batch: Callable[[], None]) 
     return True
 
 
-def clip(run: Run, step: Step) -> None:
+def clip(optimizer: Any, clip_norm: float | None) -> None:
     """Shorten the gradients where that was asked for."""
-    if step.clip_norm is not None:
+    if clip_norm is not None:
         from pellucid.optim import clip_grad_norm_
 
-        clip_grad_norm_([p for group in run.optimizer.param_groups for p in group["params"]], step.clip_norm)
+        clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip_norm)
+
+
+def not_held(run: Run) -> list[Tensor]:
+    """Parameters that the optimizer does not hold: nobody uses their gradients, which would add up for ever."""
+    held = {id(p) for group in run.optimizer.param_groups for p in group["params"]}
+    return [p for p in run.model.parameters() if id(p) not in held]
 
 
 def count_step(run: Run) -> None:
@@ -295,10 +310,7 @@ def gradients(
 ) -> tuple[Tensor, float]:
     """Outputs and loss of a batch, with the gradients added to the parameters'; refused before that if the loss is not
     finite."""
-    y_pred = output_of(run.model(before.x), len(before.x.data))
-    loss = loss_of(criterion, y_pred, before.y, weights)
-    if not isinstance(loss, Tensor) or loss.data.size != 1:
-        raise ModelError("train.loss-value", value=shown(loss))
+    y_pred, loss = output_and_loss(run.model, criterion, before.x, before.y, weights)
     value: float = loss.data.item()
     run.loss_value = value
     if not math.isfinite(value):
@@ -310,9 +322,19 @@ def gradients(
     return y_pred, value
 
 
-def loss_of(criterion: Any, y_pred: Any, y: Tensor, weights: Array | Tensor | None) -> Any:
-    """The loss of a batch, its rows weighted where there are weights."""
-    return criterion(y_pred, y) if weights is None else criterion(y_pred, y, sample_weight=weights)
+def output_and_loss(
+    model: Any, criterion: Any, x: Tensor, y: Tensor, weights: Array | Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Outputs and loss of a batch, its rows weighted where there are weights.
+
+    Raises
+        ModelError: the loss is no single number.
+    """
+    y_pred = output_of(model(x), len(x.data))
+    loss = criterion(y_pred, y) if weights is None else criterion(y_pred, y, sample_weight=weights)
+    if not isinstance(loss, Tensor) or loss.data.size != 1:
+        raise ModelError("train.loss-value", value=shown(loss))
+    return y_pred, loss
 
 
 def _closure_step(run: Run, criterion: Any, before: Before, weights: Array | None) -> tuple[Tensor, float]:

@@ -46,15 +46,16 @@ def fit_many(
 ) -> list[History]:
     """Train several networks side by side, one on each thread; `set_num_threads` says how many.
 
-    Each is trained as by `fit` alone, to the last bit, whatever the number of threads. Networks of one structure share
-    what is made ready for training, so that many small ones cost little more than their steps. A run that is too short
-    to be compiled alone is compiled here where all together are long enough.
+    Each is trained as by a compiled `fit` alone, to the last bit, whatever the number of threads. Networks of one
+    structure share what is made ready for training, so that many small ones cost little more than their steps. A run
+    that is too short to be compiled alone is compiled here where all together are long enough; it then agrees with
+    `fit` alone to rounding.
 
     What steps draw (dropout) comes, for each network, from where the default generator stands at the call, as if it
     were trained first; afterwards it stands where the one that drew most left it.
 
     Parameters
-        models : networks, which have no parameters in common
+        models : networks, which have no parameters or buffers in common
         data : as for `fit`, for all networks that `each` gives no data of their own
         each : for each network a dict of options of `fit` that are its own, such as {"seed": 1, "optimizer": "adam"}
         verbose : 0 nothing; 1 one line for all
@@ -76,7 +77,7 @@ def fit_many(
         >>> [len(h) for h in histories]
         [2, 2, 2]
     """
-    nets = list(models)
+    nets = _networks(models)
     plans = _plans(nets, data, each, options)
     _refuse_shared(nets, plans)
     if not nets:
@@ -200,8 +201,29 @@ class _Told(Silent):
 # What is asked for
 
 
+def _networks(models: Any) -> list[Any]:
+    """The networks as a list.
+
+    Raises
+        ArgumentTypeError: one network, or nothing that holds several.
+    """
+    from pellucid.nn import Module
+
+    if isinstance(models, Module) or not isinstance(models, Iterable):
+        one = isinstance(models, Module)
+        raise ArgumentTypeError(
+            "train.many-models",
+            value="one network" if one else shown(models),
+            type=type(models).__name__,
+            suggestion="fit(model, data, ...)" if one else None,
+        )
+    return list(models)
+
+
 def _plans(nets: list[Any], data: Any, each: Any, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The arguments of `fit` for each network."""
+    if each is not None and (isinstance(each, Mapping | str) or not isinstance(each, Iterable)):
+        raise ArgumentTypeError("train.many-each-type", value=shown(each), type=type(each).__name__)
     own = [{} for _ in nets] if each is None else list(each)
     if len(own) != len(nets) or not all(isinstance(o, Mapping) for o in own):
         raise ArgumentError("train.many-each", given=len(own), models=len(nets))
@@ -213,7 +235,7 @@ def _plans(nets: list[Any], data: Any, each: Any, options: Mapping[str, Any]) ->
 
 
 def _refuse_shared(nets: list[Any], plans: list[dict[str, Any]]) -> None:
-    """Refuse what two networks would both change: parameters, optimizers, schedules, callbacks, checkpoints.
+    """Refuse what two networks would both change: parameters, buffers, optimizers, schedules, callbacks, checkpoints.
 
     Raises
         ArgumentTypeError: something is no network.
@@ -226,13 +248,14 @@ def _refuse_shared(nets: list[Any], plans: list[dict[str, Any]]) -> None:
         if not isinstance(net, Module):
             raise ArgumentTypeError("train.model-type", value=shown(net), type=type(net).__name__)
         things = [("parameters", id(p), type(net).__name__) for p in {id(p): p for p in net.parameters()}.values()]
+        things += [("buffers", id(b), type(net).__name__) for b in {id(b): b for b in net.buffers()}.values()]
         for name in ("optimizer", "schedule", "callbacks"):
             things += [(name, id(x), shown(x)) for x in _kept(plan.get(name))]
         if plan.get("checkpoint") is not None:
             things.append(("checkpoint", os.path.abspath(plan["checkpoint"]), repr(str(plan["checkpoint"]))))
         for name, key, value in things:
             if owner.setdefault((name, key), n) != n:
-                suggestion = f'each=[{{"{name}": ...}}, ...]' if name != "parameters" else None
+                suggestion = f'each=[{{"{name}": ...}}, ...]' if name not in ("parameters", "buffers") else None
                 facts = {"value": value, "first": owner[name, key], "second": n}
                 raise ArgumentError("train.many-shared", name=name, **facts, suggestion=suggestion)
 

@@ -6,7 +6,7 @@ import pytest
 import pellucid as pl
 from pellucid import graph
 from pellucid.compiler.elements import has_native_rule
-from pellucid.compiler.passes import expand
+from pellucid.compiler.passes.expand import expand
 from tests.compiler.passes.graphs import after, assert_close, assert_same_bits, ops
 
 RNG = np.random.default_rng(0)

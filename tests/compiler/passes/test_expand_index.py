@@ -6,7 +6,7 @@ import pytest
 import pellucid as pl
 from pellucid import graph
 from pellucid.compiler.elements import has_native_rule
-from pellucid.compiler.passes import expand
+from pellucid.compiler.passes.expand import expand
 from tests.compiler.passes.graphs import after, assert_same_bits, ops
 
 X = np.arange(120, dtype=np.float32).reshape(4, 5, 6)

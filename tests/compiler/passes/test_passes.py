@@ -5,7 +5,7 @@ import pytest
 
 import pellucid as pl
 from pellucid import graph, nn, optim
-from pellucid.compiler.passes import optimized
+from pellucid.compiler.passes.order import optimized
 from tests.compiler.passes.graphs import assert_close, assert_same_bits, ops
 
 RNG = np.random.default_rng(0)

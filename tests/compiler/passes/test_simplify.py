@@ -5,7 +5,8 @@ import pytest
 
 import pellucid as pl
 from pellucid import graph
-from pellucid.compiler.passes import dead, simplify
+from pellucid.compiler.passes.prune import prune
+from pellucid.compiler.passes.simplify import simplify
 from tests.compiler.passes.graphs import assert_same_bits, ops
 
 X = np.array([[0.0, -0.0, 1.5], [np.nan, np.inf, -np.inf], [1e-45, -3.0, 2.0**-126]], np.float32)
@@ -19,7 +20,7 @@ def simplified(function, *inputs):
     changed, before = g, None
     while before is not changed:
         before = changed
-        changed = dead(simplify(changed))
+        changed = prune(simplify(changed))
         graph.verify(changed)
     assert_same_bits(g, changed, *inputs)
     return changed

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from pellucid._typing import Shape
-from pellucid.compiler.passes.expand_index import index, index_add
+from pellucid.compiler.passes.expand_index import index, index_add, put
 from pellucid.compiler.passes.expand_product import product
 from pellucid.compiler.passes.rewriting import Rewriting, indices_a_line
 from pellucid.graph.ir import Graph, Instruction, Value
@@ -210,5 +210,6 @@ _RULES: dict[str, Callable[[Rewriting, Instruction], Value | None]] = {
     **dict.fromkeys(("sum", "max", "min", "any", "all"), _reduction),
     "index": index,
     "index_add": index_add,
+    "put": put,
     **dict.fromkeys(("contract", "matmul", "linear_map", "affine_map"), product),
 }

@@ -1,5 +1,5 @@
 """Indexing as native code knows it: slices and whole numbers, or one array of indices; and its transpose, which adds
-into zeros, as a border of zeros or as rows added to rows. Called by `expand`.
+into zeros, as a border of zeros or as rows added to rows; and assignment to what slices pick. Called by `expand`.
 """
 
 from __future__ import annotations
@@ -69,6 +69,27 @@ def index_add(work: Rewriting, i: Instruction) -> Value | None:
     g = work.add("index_add", g, flat, like=i, shape=merged, template=(ARRAY,))
     g = work.transposed(work.reshaped(g, rows, like=i), tuple(front.index(a) for a in range(len(front))), like=i)
     return _bordered(work, i, g, parts.basic)
+
+
+def put(work: Rewriting, i: Instruction) -> Value | None:
+    """Elements replaced where slices and whole numbers pick: a choice at every place. None with arrays, which may pick
+    one place twice."""
+    x, value, *arrays = i.inputs
+    if arrays:
+        return None
+    template = i.attrs["template"]
+    picked = np.zeros(x.spec.shape, np.bool_)
+    picked[template] = True
+    if isinstance(value, Value):
+        value = work.converted(value, x.spec.dtype, like=i)
+        if value.spec.size == 1:
+            value = work.reshaped(value, (), like=i)
+        else:
+            shape = picked[template].shape
+            if value.spec.shape != shape:
+                value = work.add("broadcast_to", value, like=i, shape=shape)
+            value = _bordered(work, i, value, _parts(template, x.spec.ndim).basic)
+    return work.add("where", work.constant(picked), value, x, like=i)
 
 
 def _parts(template: tuple[Any, ...], ndim: int) -> _Parts:

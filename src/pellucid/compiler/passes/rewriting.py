@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 from pellucid._typing import Array, DType, Shape
 from pellucid.core.context import quiet
 from pellucid.core.op import REGISTRY
-from pellucid.core.spec import Spec, spec_of
+from pellucid.core.spec import Spec
 from pellucid.core.tensor import wrap
 from pellucid.graph.dtype import float_dtype
-from pellucid.graph.ir import Captured, Graph, Instruction, Value, leaves, mapped
+from pellucid.graph.ir import Captured, Graph, Instruction, Value, input_spec, leaves, mapped
 
 Rule: TypeAlias = Callable[["Rewriting", Instruction], Value | Instruction | None]
 """Told of an operation with its new inputs, a rule gives the value that stands for the result, or another operation
@@ -107,11 +107,6 @@ class Rewriting:
         value = Value(self._next_id, spec)
         self._next_id += 1
         return value
-
-
-def input_spec(x: Any) -> Spec:
-    """Shape and dtype of an operation's input."""
-    return x.spec if isinstance(x, Value) else spec_of(x)
 
 
 def indices_a_line(instruction: Instruction) -> int:

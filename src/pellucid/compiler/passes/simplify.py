@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from pellucid._typing import DType
-from pellucid.compiler.passes.rewriting import Rewriting, fits, indices_a_line, input_spec
+from pellucid.compiler.passes.rewriting import Rewriting, fits, indices_a_line
 from pellucid.core.op import REGISTRY
-from pellucid.graph.ir import Graph, Instruction, Value
+from pellucid.graph.ir import Graph, Instruction, Value, input_spec
 
 
 def simplify(graph: Graph) -> Graph:

@@ -5,13 +5,14 @@ loss function calls it for each batch, and `Loss.check_targets` for a whole data
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pellucid._text import text
 from pellucid._typing import Array, DType, Shape
-from pellucid.core.context import default_dtype
+from pellucid.core.context import default_dtype, expect
 from pellucid.core.tensor import Tensor, apply, as_tensor
 from pellucid.errors import DataError, LabelError, ModelError, ShapeError, warn
 from pellucid.ops.origin import composite_behind, origin
@@ -86,7 +87,11 @@ def checked_weight(loss: str, name: str, weight: Tensor, signed: bool = False) -
     Raises
         DataError: one is.
     """
-    values = weight.data
+    expect(weight, partial(_check_factors, loss, name, signed))
+    return weight
+
+
+def _check_factors(loss: str, name: str, signed: bool, values: Array) -> None:
     wrong = ~np.isfinite(values) if signed else ~((values >= 0) & np.isfinite(values))
     if wrong.any():
         expected = "losses.finite-number" if signed else "losses.factor"
@@ -99,7 +104,6 @@ def checked_weight(loss: str, name: str, weight: Tensor, signed: bool = False) -
             place=place,
             expected=text(expected),
         )
-    return weight
 
 
 def element_weight(loss: str, name: str, weight: Any, x: Tensor, signed: bool = False) -> Tensor:
@@ -131,12 +135,16 @@ def row_weight(loss: str, weight: Any, dtype: DType, shape: Shape, ndim: int) ->
         raise ShapeError(
             "losses.weight-shape", loss=loss, name="sample_weight", given=w.shape, expected=str(wanted), fix=fix
         )
-    wrong = ~((w.data >= 0) & np.isfinite(w.data))
-    if wrong.any():
-        raise DataError("losses.sample-weight", loss=loss, value=_first(w.data, wrong), row=_row(wrong))
+    expect(w, partial(_check_row_weights, loss))
     if w.dtype != dtype:
         w = cast(w, dtype)
     return reshape(w, w.shape + (1,) * (ndim - w.ndim)) if ndim > w.ndim else w
+
+
+def _check_row_weights(loss: str, values: Array) -> None:
+    wrong = ~((values >= 0) & np.isfinite(values))
+    if wrong.any():
+        raise DataError("losses.sample-weight", loss=loss, value=_first(values, wrong), row=_row(wrong))
 
 
 def _row(wrong: Array) -> int:

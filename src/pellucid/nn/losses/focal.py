@@ -4,12 +4,14 @@ one class out of several or of yes-or-no outputs; a single number, or one for ea
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pellucid._typing import Array, Reduction, Shape
 from pellucid.core.check import Real, check, checked
+from pellucid.core.context import expect
 from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor, as_tensor, wrap
 from pellucid.errors import LabelError
@@ -85,7 +87,7 @@ def focal_loss(
 
 
 def _binary(x: Tensor, t: Tensor, gamma: float, alpha: Any, reduction: str, sample_weight: Any) -> Tensor:
-    zero_or_one("focal_loss", t.data)
+    expect(t, partial(zero_or_one, "focal_loss"))
     check("focal_loss: alpha", alpha, _ALPHA)
     # The logit of the label itself: x for label 1, -x for label 0. Then p = sigmoid(own), and 1 - p = sigmoid(-own).
     own = x * (2.0 * t - 1.0)

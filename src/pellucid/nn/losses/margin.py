@@ -165,7 +165,7 @@ def multilabel_margin_loss(input: Any, target: Any, *, reduction: Reduction = "m
     name = "multilabel_margin_loss"
     x, t = as_input(input), as_tensor(target)
     axis = _rows_of_classes(name, x.shape)
-    _check_lists(name, x.shape, t.data)
+    expect(t, partial(_check_lists, name, x.shape))
     if axis == 0:
         x, t = expand_dims(x, 0), expand_dims(t, 0)
     counts = equal(cumulative_sum(cast(less(t, 0), np.int64), 1), 0)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from pellucid._typing import Array, Shape
 from pellucid.core.check import Integer, check
-from pellucid.core.context import default_dtype
+from pellucid.core.context import default_dtype, expect
 from pellucid.core.failure import room_for
 from pellucid.core.op import NONE
 from pellucid.core.spec import Spec
@@ -186,6 +186,12 @@ def scatter_add(x: Any, indices: Any, src: Any, /, axis: int = -1) -> Tensor:
     return apply(_scatter_add, [x, indices, src], {"axis": number})
 
 
+def _check_classes(num_classes: int, indices: Array) -> None:
+    if indices.size and (indices.min() < 0 or indices.max() >= num_classes):
+        wrong = indices[(indices < 0) | (indices >= num_classes)].flat[0]
+        raise IndexRangeError("ops.one-hot", index=int(wrong), num_classes=num_classes)
+
+
 def one_hot(indices: Any, /, num_classes: int | None = None, dtype: Any = None) -> Tensor:
     """Vectors with a 1 at each index and 0 elsewhere, along a new last axis.
 
@@ -201,9 +207,7 @@ def one_hot(indices: Any, /, num_classes: int | None = None, dtype: Any = None) 
         indices._read()
         num_classes = int(indices.data.max()) + 1 if indices.size else 0
     check("num_classes", num_classes, Integer(0))
-    if indices.size and (indices.data.min() < 0 or indices.data.max() >= num_classes):
-        wrong = indices.data[(indices.data < 0) | (indices.data >= num_classes)].flat[0]
-        raise IndexRangeError("ops.one-hot", index=int(wrong), num_classes=num_classes)
+    expect(indices, partial(_check_classes, num_classes))
     with room_for("one_hot", (*indices.shape, num_classes)):
         classes = wrap(np.arange(num_classes))
     hit = equal(expand_dims(cast(indices, np.int64), -1), classes)

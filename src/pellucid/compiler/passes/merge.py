@@ -14,7 +14,7 @@ from pellucid.graph.ir import Graph, Instruction, Value
 _MOST_BYTES = 1 << 15
 
 
-def common(graph: Graph) -> Graph:
+def merge(graph: Graph) -> Graph:
     """The graph with every value computed once."""
     work = Rewriting(graph)
     firsts: dict[Any, Value] = {}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pellucid.graph.ir import Graph, Value, leaves
 
 
-def dead(graph: Graph) -> Graph:
+def prune(graph: Graph) -> Graph:
     """The graph without what no result needs."""
     updates = tuple((target, value) for target, value in graph.updates if target is not value)
     needed = {leaf.id for leaf in leaves(graph.outputs) if isinstance(leaf, Value)}

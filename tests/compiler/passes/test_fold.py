@@ -5,7 +5,8 @@ import pytest
 
 import pellucid as pl
 from pellucid import graph
-from pellucid.compiler.passes import constants, dead
+from pellucid.compiler.passes.fold import fold
+from pellucid.compiler.passes.prune import prune
 from tests.compiler.passes.graphs import after, assert_same_bits, ops, state
 
 X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
@@ -13,7 +14,7 @@ X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
 
 def folded(function, *inputs):
     g = graph.record(function, *inputs)
-    changed = after(dead, after(constants, g))
+    changed = after(prune, after(fold, g))
     assert_same_bits(g, changed, *inputs)
     return changed
 
@@ -90,7 +91,7 @@ def test_state_is_no_constant():
         return x * (kept * 2.0)
 
     g = graph.record(f, X)
-    assert after(constants, g) is g
+    assert after(fold, g) is g
 
 
 def test_a_constant_that_is_written_is_none():
@@ -102,6 +103,6 @@ def test_a_constant_that_is_written_is_none():
         return held[-1] * 2.0
 
     g = graph.record(f, X)
-    changed = after(constants, g)
+    changed = after(fold, g)
     assert len(changed.updates) == len(g.updates) == 1
     assert_same_bits(g, changed, X)

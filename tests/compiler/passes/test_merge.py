@@ -4,7 +4,8 @@ import numpy as np
 
 import pellucid as pl
 from pellucid import graph
-from pellucid.compiler.passes import common, dead
+from pellucid.compiler.passes.merge import merge
+from pellucid.compiler.passes.prune import prune
 from tests.compiler.passes.graphs import after, assert_same_bits, ops, state
 
 X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
@@ -12,7 +13,7 @@ X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
 
 def test_equal_operations_are_done_once():
     g = graph.record(lambda x: pl.exp(x[:, 1:] * 2.0) + pl.exp(x[:, 1:] * 2.0), X)
-    changed = after(common, g)
+    changed = after(merge, g)
     assert ops(g) == ["index", "multiply", "exp"] * 2 + ["add"]
     assert ops(changed) == ["index", "multiply", "exp", "add"]
     assert_same_bits(g, changed, X)
@@ -26,7 +27,7 @@ def test_outputs_and_updates_follow():
         return x * 2.0
 
     g = graph.record(f, X)
-    changed = after(common, g)
+    changed = after(merge, g)
     assert ops(changed) == ["multiply"]
     assert changed.outputs is changed.updates[0][1]
     assert_same_bits(g, changed, X)
@@ -38,7 +39,7 @@ def test_other_numbers_attributes_and_inputs_are_other_operations():
         return [*zeros, x.sum(0), x.sum(1), x[:, ::2], x[:, ::1], x - y, y - x, x + float("nan")]
 
     g = graph.record(f, X, X)
-    changed = after(common, g)
+    changed = after(merge, g)
     assert len(changed.instructions) == len(g.instructions) - 1  # the cast
     assert_same_bits(g, changed, X, X[::-1])
 
@@ -49,7 +50,7 @@ def test_random_bits_are_one_draw_only_if_the_key_is_one():
 
     g = graph.record(f, X)
     draws = [i for i in g.instructions if i.op.name == "random_bits"]
-    changed = after(common, g)
+    changed = after(merge, g)
     assert ops(changed).count("random_bits") == len(draws) == 2
 
 
@@ -58,7 +59,7 @@ def test_equal_constants_become_one():
         return (x * pl.Tensor([1.0, 2.0, 3.0]), x - pl.Tensor([1.0, 2.0, 3.0]), x * pl.Tensor([0.0, 2.0, 3.0]))
 
     g = graph.record(f, X)
-    changed = after(dead, after(common, g))
+    changed = after(prune, after(merge, g))
     assert len(g.captured) == 3
     assert len(changed.captured) == 2
     assert_same_bits(g, changed, X)
@@ -66,7 +67,7 @@ def test_equal_constants_become_one():
 
 def test_zeros_of_two_signs_are_two_constants():
     g = graph.record(lambda x: (x * pl.Tensor([0.0]), x * pl.Tensor([-0.0])), X)
-    assert after(common, g) is g
+    assert after(merge, g) is g
 
 
 def test_state_is_not_merged_though_it_is_equal_now():
@@ -76,4 +77,4 @@ def test_state_is_not_merged_though_it_is_equal_now():
         return x * first, x * second
 
     g = graph.record(f, X)
-    assert after(common, g) is g
+    assert after(merge, g) is g

@@ -4,7 +4,7 @@ import numpy as np
 
 import pellucid as pl
 from pellucid import graph
-from pellucid.compiler.passes import dead
+from pellucid.compiler.passes.prune import prune
 from tests.compiler.passes.graphs import after, assert_same_bits, ops, state
 
 X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
@@ -17,7 +17,7 @@ def test_operations_and_captured_tensors_that_nothing_reads_go():
         return x * 3.0
 
     g = graph.record(f, X, X)
-    changed = after(dead, g)
+    changed = after(prune, g)
     assert ops(g) == ["add", "exp", "multiply", "multiply"]
     assert ops(changed) == ["multiply"]
     assert [c.value.name for c in g.captured] == ["unused"]
@@ -34,7 +34,7 @@ def test_what_leads_to_an_update_stays():
         return x * 2.0
 
     g = graph.record(f, X)
-    assert after(dead, g) is g
+    assert after(prune, g) is g
     assert ops(g) == ["exp", "sum", "add", "multiply"]
 
 
@@ -47,6 +47,6 @@ def test_state_that_takes_over_itself_is_no_update():
 
     g = graph.record(f, X)
     assert len(g.updates) == 1
-    changed = after(dead, g)
+    changed = after(prune, g)
     assert changed.updates == ()
     assert np.array_equal(graph.run(changed, X).outputs, X)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from pellucid._typing import Array
-from pellucid.compiler.passes.rewriting import Rewriting, fits, input_spec
-from pellucid.graph.ir import Graph, Instruction, Value
+from pellucid.compiler.passes.rewriting import Rewriting, fits
+from pellucid.graph.ir import Graph, Instruction, Value, input_spec
 from pellucid.ops._families.elementwise import common_dtype
 
 # Results of more elements are computed at every run rather than kept.
@@ -21,13 +21,13 @@ _MOST = 4096
 _REPEATS = frozenset({"reshape", "transpose", "broadcast_to", "flip"})
 
 
-def constants(graph: Graph) -> Graph:
+def fold(graph: Graph) -> Graph:
     """The graph with what is always the same computed."""
     work = Rewriting(graph)
-    return work.rewritten(_Constants(work))
+    return work.rewritten(_Fold(work))
 
 
-class _Constants:
+class _Fold:
     """The rule, with the values whose elements are all one number: numbers[id] is an array of shape ()."""
 
     def __init__(self, work: Rewriting) -> None:

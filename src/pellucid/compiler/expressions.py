@@ -1,0 +1,276 @@
+"""Scalar expressions: a number, an element of an array, or an operation on such. Scalar bodies become expressions, and
+the statements of `nest` are made of them. Nothing here computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from pellucid._typing import DType, Shape
+
+BOOL, INT64 = np.dtype(np.bool_), np.dtype(np.int64)
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+BASIC = frozenset(
+    "+ - * / // % fmod neg abs maximum minimum fma sqrt floor ceil trunc round copysign < <= > >= == != and or xor not "
+    "where << >> & | ^ invert mulhi cast bits".split()
+)
+"""Operations that both printers know. `bits` reads the same bits as another dtype; `mulhi` is the upper half of an
+unsigned product; shifts of signed numbers keep the sign; // and % are of whole numbers and round down; fmod is the
+exact remainder of floats divided towards 0; NaN passes through maximum and minimum. Everything else (exp, tanh, power,
+...) is a function that `mathematics` writes in these."""
+
+
+BufferKind: TypeAlias = Literal["input", "state", "constant", "setting", "scratch", "output", "order"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Buffer:
+    """An array that a program reads or writes.
+
+    number : its place in the table of addresses.
+    strides : in elements, one an axis; 0 where an axis is broadcast.
+    """
+
+    name: str
+    number: int
+    dtype: DType
+    shape: Shape
+    strides: tuple[int, ...]
+    kind: BufferKind
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Variable:
+    """A loop's counter, or an argument of a kernel: int64."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Expr:
+    """A scalar expression; a shared part is one object, computed once.
+
+    op : "number" (args: the Python number), "variable" (a Variable), "name" (of a Let or an accumulator), "load" (a
+        Buffer and an index), one of BASIC, or a function for `mathematics`.
+    """
+
+    op: str
+    args: tuple[Any, ...]
+    dtype: DType
+
+    def __add__(self, other: Any) -> Expr:
+        return arithmetic("+", self, other)
+
+    def __radd__(self, other: Any) -> Expr:
+        return arithmetic("+", other, self)
+
+    def __sub__(self, other: Any) -> Expr:
+        return arithmetic("-", self, other)
+
+    def __rsub__(self, other: Any) -> Expr:
+        return arithmetic("-", other, self)
+
+    def __mul__(self, other: Any) -> Expr:
+        return arithmetic("*", self, other)
+
+    def __rmul__(self, other: Any) -> Expr:
+        return arithmetic("*", other, self)
+
+    def __truediv__(self, other: Any) -> Expr:
+        return arithmetic("/", self, other)
+
+    def __rtruediv__(self, other: Any) -> Expr:
+        return arithmetic("/", other, self)
+
+    def __floordiv__(self, other: Any) -> Expr:
+        return arithmetic("//", self, other)
+
+    def __mod__(self, other: Any) -> Expr:
+        return arithmetic("%", self, other)
+
+    def __neg__(self) -> Expr:
+        return Expr("neg", (self,), self.dtype)
+
+    def __lt__(self, other: Any) -> Expr:
+        return compare("<", self, other)
+
+    def __le__(self, other: Any) -> Expr:
+        return compare("<=", self, other)
+
+    def __gt__(self, other: Any) -> Expr:
+        return compare(">", self, other)
+
+    def __ge__(self, other: Any) -> Expr:
+        return compare(">=", self, other)
+
+    def __and__(self, other: Any) -> Expr:
+        return arithmetic("and" if self.dtype == BOOL else "&", self, other)
+
+    def __or__(self, other: Any) -> Expr:
+        return arithmetic("or" if self.dtype == BOOL else "|", self, other)
+
+    def __xor__(self, other: Any) -> Expr:
+        return arithmetic("xor" if self.dtype == BOOL else "^", self, other)
+
+    def __lshift__(self, other: Any) -> Expr:
+        return arithmetic("<<", self, other)
+
+    def __rshift__(self, other: Any) -> Expr:
+        return arithmetic(">>", self, other)
+
+    # Scalar bodies compare with == too. Looked up in sets and dicts an expression is itself alone.
+    def __eq__(self, other: object) -> Any:
+        return compare("==", self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return compare("!=", self, other)
+
+    __hash__ = object.__hash__
+
+
+def number(value: Any, dtype: DType) -> Expr:
+    """A literal of a dtype."""
+    return Expr("number", (value,), dtype)
+
+
+def variable(v: Variable) -> Expr:
+    """A loop's counter as an expression."""
+    return Expr("variable", (v,), INT64)
+
+
+def named(name: str, dtype: DType) -> Expr:
+    """The value of a Let, an accumulator or a Product."""
+    return Expr("name", (name,), dtype)
+
+
+def load(buffer: Buffer, index: Any) -> Expr:
+    """An element of a buffer."""
+    return Expr("load", (buffer, as_expr(index, INT64)), buffer.dtype)
+
+
+def as_expr(value: Any, dtype: DType) -> Expr:
+    """An expression as it is, a Python number as a literal of `dtype`, a Variable as its value."""
+    if isinstance(value, Expr):
+        return value
+    return variable(value) if isinstance(value, Variable) else number(value, dtype)
+
+
+def pair(a: Any, b: Any) -> tuple[Expr, Expr]:
+    """Two operands as expressions of one dtype: a number takes that of the other."""
+    dtype = a.dtype if isinstance(a, Expr) else b.dtype
+    return as_expr(a, dtype), as_expr(b, dtype)
+
+
+def arithmetic(op: str, a: Any, b: Any) -> Expr:
+    """An operation of two numbers of one dtype; of whole literals the result, so that indices stay short."""
+    a, b = pair(a, b)
+    if a.dtype != b.dtype:
+        raise TypeError(f"{op} of {a.dtype} and {b.dtype}")
+    if a.dtype == INT64:
+        folded = _folded(op, a, b)
+        if folded is not None:
+            return folded
+    return Expr(op, (a, b), a.dtype)
+
+
+def _folded(op: str, a: Expr, b: Expr) -> Expr | None:
+    left, right = (x.args[0] if x.op == "number" else None for x in (a, b))
+    if left is not None and right is not None and op in _WHOLE and not (op in ("//", "%") and right == 0):
+        return number(_WHOLE[op](left, right), INT64)
+    if (op == "+" and left == 0) or (op == "*" and left == 1):
+        return b
+    if (op in ("+", "-") and right == 0) or (op in ("*", "//") and right == 1):
+        return a
+    if (op == "*" and (left == 0 or right == 0)) or (op == "%" and right == 1):
+        return number(0, INT64)
+    return None
+
+
+_WHOLE: dict[str, Callable[[int, int], int]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+}
+
+
+def compare(op: str, a: Any, b: Any) -> Expr:
+    """A comparison: < <= > >= == !=."""
+    return Expr(op, pair(a, b), BOOL)
+
+
+def equal(a: Any, b: Any) -> Expr:
+    """a == b, element by element."""
+    return compare("==", a, b)
+
+
+def differs(a: Any, b: Any) -> Expr:
+    """a != b, element by element; true of NaN and itself."""
+    return compare("!=", a, b)
+
+
+def where(condition: Expr, a: Any, b: Any) -> Expr:
+    """a where the condition holds, else b."""
+    a, b = pair(a, b)
+    return Expr("where", (condition, a, b), a.dtype)
+
+
+def fma(a: Any, b: Any, c: Expr) -> Expr:
+    """a * b + c, rounded once."""
+    return Expr("fma", (as_expr(a, c.dtype), as_expr(b, c.dtype), c), c.dtype)
+
+
+def cast(x: Expr, dtype: DType) -> Expr:
+    """The same value in another dtype; floats become whole numbers by dropping their fraction."""
+    return x if x.dtype == dtype else Expr("cast", (x,), dtype)
+
+
+def bits(x: Expr, dtype: DType) -> Expr:
+    """The same bits as another dtype of that width."""
+    return x if x.dtype == dtype else Expr("bits", (x,), dtype)
+
+
+def function(name: str, *args: Expr) -> Expr:
+    """A basic operation or a function of floats, by name; the result has the first argument's dtype."""
+    return Expr(name, args, args[0].dtype)
+
+
+def with_parts(roots: Iterable[Expr]) -> Iterator[Expr]:
+    """Expressions and all that they are made of, each once."""
+    seen: set[Expr] = set()
+    waiting = list(roots)
+    while waiting:
+        x = waiting.pop()
+        if x not in seen:
+            seen.add(x)
+            yield x
+            waiting += [a for a in x.args if isinstance(a, Expr)]
+
+
+def affine(index: Expr) -> tuple[int, dict[Any, int]]:
+    """A whole-number expression as a constant and coefficients: of Variables, and of expressions that are no sum of
+    such products."""
+    if index.op == "number":
+        return int(index.args[0]), {}
+    if index.op == "variable":
+        return 0, {index.args[0]: 1}
+    if index.op in ("+", "-"):
+        (ca, ta), (cb, tb) = affine(index.args[0]), affine(index.args[1])
+        sign = 1 if index.op == "+" else -1
+        terms = dict(ta)
+        for key, factor in tb.items():
+            terms[key] = terms.get(key, 0) + sign * factor
+        return ca + sign * cb, {key: factor for key, factor in terms.items() if factor}
+    if index.op == "*":
+        for scale, other in (index.args, index.args[::-1]):
+            if scale.op == "number":
+                constant, terms = affine(other)
+                factor = int(scale.args[0])
+                return constant * factor, {key: f * factor for key, f in terms.items()}
+    return 0, {index: 1}

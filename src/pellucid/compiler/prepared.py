@@ -1,0 +1,167 @@
+"""A recorded graph comes in; its machine code leaves, with what must be known to bind it to memory. A graph that says
+the same as one that was compiled before, here or in another process, has the same code: then nothing is written anew.
+Called by `native_plan` and `programs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pellucid.compiler.engine import available, compiled, problem
+from pellucid.compiler.native import Native
+from pellucid.compiler.table import Place, Table
+from pellucid.compiler.target import host
+from pellucid.compiler.tiers import Unsupported
+from pellucid.core.op import REGISTRY
+from pellucid.core.tensor import Tensor
+from pellucid.graph.ir import Graph, Instruction, Value, mapped
+
+if TYPE_CHECKING:
+    from pellucid.compiler.buffers import Lowered
+    from pellucid.compiler.nest import Program
+
+
+class Prepared:
+    """A graph as machine code that is not bound to any state yet: one serves all graphs that are alike.
+
+    Parameters
+        batched : whether it picks its batches itself
+        varying : captured numbers that are given for every step
+        columns : captured values that lie column by column whatever the graph does with them, by number
+    Raises
+        Unsupported: there is no machine code for it here.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        batched: bool = False,
+        varying: Sequence[Tensor] = (),
+        columns: frozenset[int] = frozenset(),
+    ) -> None:
+        if not available():
+            raise Unsupported(str(problem()))
+        target = host()
+
+        def made() -> tuple[str, bytes]:
+            from pellucid.compiler.emit_llvm import emit
+
+            lowered, table = lowered_with_table(graph, batched, varying, columns)
+            return emit(lowered.program, target), table.to_bytes()
+
+        key = repr((likeness(graph, varying), batched, sorted(columns), _names(graph)))
+        code = compiled(key, made, target)
+        self.table = Table.from_bytes(code.notes)
+        self.native = Native(code, self.table)
+
+
+def likeness(graph: Graph, varying: Sequence[Tensor] = ()) -> Hashable:
+    """What two graphs have in common whose code is the same: everything but names and the values of state."""
+    place = {id(c.tensor): n for n, c in enumerate(graph.captured)}
+    return (
+        tuple([(v.id, v.spec) for v in graph.inputs]),
+        tuple([(c.value.id, c.value.spec, c.tensor.data.tobytes() if c.constant else None) for c in graph.captured]),
+        tuple(
+            [
+                (i.op.name, *map(_said, i.inputs), *map(_said, i.attrs.items()), i.output.id, i.output.spec)
+                for i in graph.instructions
+            ]
+        ),
+        repr(mapped(graph.outputs, _said)),
+        tuple([(target.id, value.id) for target, value in graph.updates]),
+        graph.float_dtype,
+        tuple([place.get(id(t)) for t in varying]),
+    )
+
+
+def _said(x: Any) -> Hashable:
+    """A value by its number; an array by its bytes; 1, 1.0 and True, which are equal in Python, by their words."""
+    if isinstance(x, Value):
+        return x.id
+    if isinstance(x, np.ndarray):
+        return x.dtype.str, x.shape, x.tobytes()
+    if isinstance(x, tuple | list):
+        return type(x).__name__, *map(_said, x)
+    return repr(x)
+
+
+def _names(graph: Graph) -> list[str]:
+    return [v.name for v in (*graph.inputs, *(c.value for c in graph.captured))]
+
+
+def lowered_with_table(
+    graph: Graph, batched: bool = False, varying: Sequence[Tensor] = (), columns: frozenset[int] = frozenset()
+) -> tuple[Lowered, Table]:
+    """The program of a graph, and what must be known to bind it; the parameters are those of `Prepared`."""
+    from pellucid.compiler.layout import orders
+    from pellucid.compiler.lower import lower
+    from pellucid.compiler.passes.order import optimized
+
+    own = with_own_outputs(optimized(graph, native=True))
+    order = orders(own, columns)
+    place = {id(c.tensor): n for n, c in enumerate(own.captured)}
+    given = [place.get(id(t)) for t in varying]
+    batches = frozenset(range(len(own.inputs))) if batched else frozenset()
+    lowered = lower(own, order, batches, frozenset(n for n in given if n is not None))
+    numbers, recorded = lowered.captured, {id(c.tensor) for c in graph.captured}
+    left = {
+        position: n
+        for position, c in enumerate(graph.captured)
+        if (n := place.get(id(c.tensor))) is not None and n not in given
+    }
+    return lowered, Table(
+        places(lowered.program),
+        lowered.program.notes["flops"],
+        lowered.inputs,
+        lowered.outputs,
+        [None if n is None else numbers[n] for n in given],
+        {position: numbers[n] for position, n in left.items()},
+        [position for position, n in left.items() if order.get(own.captured[n].value.id)],
+        lowered.scratch,
+        lowered.memory,
+        lowered.order,
+        [(numbers[n], c.tensor.data) for n, c in enumerate(own.captured) if id(c.tensor) not in recorded],
+    )
+
+
+def places(program: Program) -> dict[int, Place]:
+    """What arrays the buffers of a program stand for, by number."""
+    from pellucid.compiler.nest import Store, with_inner
+
+    kernels = [call.kernel for phase in program.phases for call in phase]
+    stores = [s for kernel in kernels for s in with_inner(kernel.body) if isinstance(s, Store)]
+    written = {store.buffer.number for store in stores}
+    return {
+        b.number: Place(b.name, b.dtype, b.shape, tuple([s * b.dtype.itemsize for s in b.strides]), b.number in written)
+        for b in program.buffers
+    }
+
+
+def with_own_outputs(graph: Graph) -> Graph:
+    """The graph with a copy for each output and update that is no result of a computation of its own."""
+    made_by = {i.output.id: i for i in graph.instructions}
+    taken: set[int] = set()
+    copies: list[Instruction] = []
+    following = max([v.id for v in (*graph.inputs, *(c.value for c in graph.captured))] + [*made_by], default=0) + 1
+
+    def own(value: Any) -> Any:
+        nonlocal following
+        if not isinstance(value, Value):
+            return value
+        made = made_by.get(value.id)
+        if made is not None and made.op.family != "movement" and value.id not in taken:
+            taken.add(value.id)
+            return value
+        copy = Value(following, value.spec)
+        following += 1
+        taken.add(copy.id)
+        copies.append(Instruction(REGISTRY["positive"], (value,), {}, copy))
+        return copy
+
+    updates = tuple((target, own(value)) for target, value in graph.updates)
+    outputs = mapped(graph.outputs, own)
+    return replace(graph, updates=updates, outputs=outputs, instructions=(*graph.instructions, *copies))
