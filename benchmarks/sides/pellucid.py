@@ -7,6 +7,7 @@ it; it compiles, as it would by itself for a longer run. `whole` is the same cal
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -18,6 +19,9 @@ import numpy as np
 import pellucid as pl
 from benchmarks.digits import digits
 from benchmarks.kinds import Infer, Layers, Reach, Train
+
+with contextlib.suppress(ImportError):
+    import llvmlite.binding  # noqa: F401  the time of its import is told apart
 
 VERSION = pl.__version__
 

@@ -43,7 +43,7 @@ class Guards:
         looks: Sequence[tuple[partial[Any], Any]],
         gradients: Mapping[Place, Spec | None],
     ) -> None:
-        self._around, self.looks = around, list(looks)
+        self.looks = list(looks)
         held = list({id(m): m for m in (*modules, *around.networks)}.values())
         inside = {id(part) for m in held for part in m.modules() if part is not m}
         self._modules = [(m, m.behaviour()) for m in held if id(m) not in inside]
@@ -55,17 +55,31 @@ class Guards:
             [c.tensor, c.tensor.data, c.tensor.requires_grad] for c in graph.captured if not c.constant
         ]
         self._gradients = list(gradients.items())
+        # Asked before every call: only what there is something to ask of.
+        self._checks = [
+            check
+            for check, asks in (
+                (self._tensors_hold, self._captured),
+                (self._looks_hold, self.looks),
+                (self._modules_hold, self._modules),
+                (around.still_hold, around.looks_around),
+                (self._optimizers_hold, optimizers),
+            )
+            if asks
+        ]
 
     def hold(self, arguments: Sequence[Tensor]) -> bool:
         """Whether Python would find the same again, and so do the same."""
-        return (
-            self._tensors_hold()
-            and all([find() == found for find, found in self.looks])
-            and all([module.behaviour() == found for module, found in self._modules])
-            and self._around.still_hold()
-            and self._optimizers_hold()
-            and all([self._gradient_holds(place, spec, arguments) for place, spec in self._gradients])
-        )
+        for check in self._checks:
+            if not check():
+                return False
+        return not self._gradients or all([self._gradient_holds(*item, arguments) for item in self._gradients])
+
+    def _looks_hold(self) -> bool:
+        return all([find() == found for find, found in self.looks])
+
+    def _modules_hold(self) -> bool:
+        return all([module.behaviour() == found for module, found in self._modules])
 
     def _tensors_hold(self) -> bool:
         for known in self._captured:

@@ -67,7 +67,7 @@ def rebound(first: Original, function: Callable[..., Any], arguments: Sequence[T
     graph = replace(found.graph, captured=tuple(captured))
     places = [*range(len(arguments)), *before.tensors]
     guards = Guards(
-        Surroundings(function, before.called),
+        Surroundings(function, before.called, contents=False),
         [x for x in before.used if is_module(x)],
         [x for x in before.used if is_optimizer(x)],
         graph,
@@ -95,6 +95,11 @@ class _FirstStep(Before):
     def uses(self, part: Any) -> None:
         self._used[id(part)] = part
         super().uses(part)
+
+    def keep_attributes(self, part: Any) -> None:
+        """Nothing to remember: that the function does no more than operations is known of the first one."""
+        if is_module(part):
+            self.called.append(part)
 
 
 class _Others:

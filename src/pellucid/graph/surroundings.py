@@ -45,11 +45,12 @@ class Surroundings:
     Parameters
         function : what is called
         parts : further networks and layers that it uses
+        contents : whether `changed` and `put_back` will be asked for what lies in things
     Attributes
         networks : the networks that it can reach, and `parts`
     """
 
-    def __init__(self, function: Any, parts: Iterable[Any] = ()) -> None:
+    def __init__(self, function: Any, parts: Iterable[Any] = (), contents: bool = True) -> None:
         reached = _Reached(function, parts)
         self.networks = list(reached.networks.values())
         self._cells = list(reached.cells.values())
@@ -59,11 +60,18 @@ class Surroundings:
         self._new = [(known, name) for known, name in reached.free_names() if name not in known]
         self._watched = [(x, items_of(x)) for x in reached.watched.values()]
         self._contents = Contents()
+        if not contents:
+            return
         for name, x in (*zip(self._names(), self._found, strict=True), *reached.roots()):
             self._contents.add(name, x)
         # Python's own random numbers and NumPy's, which every module shares.
         self._contents.add("random", getattr(random, "_inst", None))
         self._contents.add("numpy.random", getattr(np.random.mtrand, "_rand", None))
+
+    @property
+    def looks_around(self) -> bool:
+        """Whether there is anything that `still_hold` looks at."""
+        return bool(self._found or self._watched)
 
     def still_hold(self) -> bool:
         """Whether every name stands for the same, and lists, dicts and sets have the same items."""
