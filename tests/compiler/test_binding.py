@@ -141,3 +141,16 @@ def test_a_history_from_before_a_step_is_refused(how):
         step(np.float32(0.1))
     with pytest.raises(GradientError):
         loss.backward()
+
+
+@pytest.mark.parametrize("how", ["numpy", "llvm"])
+def test_a_number_of_numpys_may_stand_for_an_array(how, monkeypatch):
+    if how == "llvm":
+        pytest.importorskip("llvmlite")
+    monkeypatch.setenv("PELLUCID_COMPILE", how)
+    factor = pl.Tensor(3.0)
+    times = pl.compile(lambda x: x * factor)
+    assert times(pl.ones((2,))).tolist() == [3.0, 3.0]
+    factor.data = np.float32(2.0)
+    assert times(pl.ones((2,))).tolist() == [2.0, 2.0]
+    assert (times.tier, type(factor.data)) == (how, np.ndarray)

@@ -91,6 +91,8 @@ class Binding:
         """The tensor's array, made our own where the plan writes to it or wants another order."""
         tensor, order = self._tensors[position], self._orders[position]
         array = tensor.data
+        if not isinstance(array, np.ndarray):  # a number of NumPy's, which Python put there
+            array = tensor.__dict__["data"] = np.asarray(array)
         own = LENT.get(id(array)) is array
         if order is not None:
             fits = array.flags.f_contiguous if order == "F" else array.flags.c_contiguous
