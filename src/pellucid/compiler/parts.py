@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pellucid.compiler.elements import has_native_rule
-from pellucid.core.op import REGISTRY
-from pellucid.graph.ir import Graph, Instruction, Value, input_spec, leaves, mapped
+from pellucid.compiler.prepared import with_copies
+from pellucid.graph.ir import Graph, Instruction, Value, input_spec, leaves
 
 LEAST = 5000
 """A part of fewer operations is not worth machine code, which has to be made and to be called. A call of NumPy that it
@@ -188,17 +188,4 @@ def _work(instructions: list[Instruction]) -> int:
 def with_made_ends(graph: Graph) -> Graph:
     """The graph with a copy for each output and update that no operation makes but a look."""
     made = {i.output.id for i in graph.instructions if i.op.name not in _LOOKS}
-    known = [*graph.inputs, *(c.value for c in graph.captured), *(i.output for i in graph.instructions)]
-    following = max((v.id for v in known), default=0) + 1
-    copies: list[Instruction] = []
-
-    def own(value: Any) -> Any:
-        if not isinstance(value, Value) or value.id in made:
-            return value
-        copy = Value(following + len(copies), value.spec)
-        copies.append(Instruction(REGISTRY["positive"], (value,), {}, copy))
-        return copy
-
-    updates = tuple((target, own(value)) for target, value in graph.updates)
-    outputs = mapped(graph.outputs, own)
-    return replace(graph, updates=updates, outputs=outputs, instructions=(*graph.instructions, *copies))
+    return with_copies(graph, lambda value: value.id in made)

@@ -5,7 +5,7 @@ Called by `native_plan` and `programs`.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -143,25 +143,30 @@ def places(program: Program) -> dict[int, Place]:
 
 def with_own_outputs(graph: Graph) -> Graph:
     """The graph with a copy for each output and update that is no result of a computation of its own."""
-    made_by = {i.output.id: i for i in graph.instructions}
+    made = {i.output.id for i in graph.instructions if i.op.family != "movement"}
     taken: set[int] = set()
-    copies: list[Instruction] = []
-    following = max([v.id for v in (*graph.inputs, *(c.value for c in graph.captured))] + [*made_by], default=0) + 1
 
-    def own(value: Any) -> Any:
-        nonlocal following
-        if not isinstance(value, Value):
+    def own(value: Value) -> bool:
+        is_own = value.id in made and value.id not in taken
+        taken.add(value.id)
+        return is_own
+
+    return with_copies(graph, own)
+
+
+def with_copies(graph: Graph, fits: Callable[[Value], bool]) -> Graph:
+    """The graph with a copy for each output and update that does not fit as it is; `fits` is asked of each in turn."""
+    known = [*graph.inputs, *(c.value for c in graph.captured), *(i.output for i in graph.instructions)]
+    following = max((v.id for v in known), default=0) + 1
+    copies: list[Instruction] = []
+
+    def fitting(value: Any) -> Any:
+        if not isinstance(value, Value) or fits(value):
             return value
-        made = made_by.get(value.id)
-        if made is not None and made.op.family != "movement" and value.id not in taken:
-            taken.add(value.id)
-            return value
-        copy = Value(following, value.spec)
-        following += 1
-        taken.add(copy.id)
+        copy = Value(following + len(copies), value.spec)
         copies.append(Instruction(REGISTRY["positive"], (value,), {}, copy))
         return copy
 
-    updates = tuple((target, own(value)) for target, value in graph.updates)
-    outputs = mapped(graph.outputs, own)
+    updates = tuple((target, fitting(value)) for target, value in graph.updates)
+    outputs = mapped(graph.outputs, fitting)
     return replace(graph, updates=updates, outputs=outputs, instructions=(*graph.instructions, *copies))
