@@ -143,13 +143,6 @@ def numbers_of_steps(compile):
     return [folded_again(x, n) for n in (3, 2, 0)]
 
 
-@pytest.fixture(params=["numpy", "llvm"])
-def tier(request):
-    if request.param == "llvm":
-        pytest.importorskip("llvmlite")
-    return request.param
-
-
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_arguments_are_taken_as_by_the_function(name, tier):
     assert_same_both_ways(PROGRAMS[name], tier)

@@ -23,13 +23,6 @@ def program(function):
     return function
 
 
-@pytest.fixture(params=["numpy", "llvm"])
-def tier(request):
-    if request.param == "llvm":
-        pytest.importorskip("llvmlite")
-    return request.param
-
-
 @pytest.fixture(autouse=True)
 def as_it_was(monkeypatch):
     monkeypatch.setitem(globals(), "FACTOR", 2.0)

@@ -15,14 +15,6 @@ from pellucid.compiler.step import MOST, OFTEN
 from pellucid.errors import ArgumentError, ArgumentTypeError, GradientError, PellucidWarning, RecordingError
 from tests.compiler.both_ways import X_OTHER, X, Y, cross_entropy, network, step_of
 
-
-@pytest.fixture(params=["numpy", "llvm"])
-def tier(request):
-    if request.param == "llvm":
-        pytest.importorskip("llvmlite")
-    return request.param
-
-
 # Threads
 
 

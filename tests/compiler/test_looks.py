@@ -15,13 +15,6 @@ ROWS = np.arange(12, dtype="f4").reshape(4, 3)
 FIRST, SECOND = np.arange(4), np.arange(4, 8)
 
 
-@pytest.fixture(params=["numpy", "llvm"])
-def tier(request):
-    if request.param == "llvm":
-        pytest.importorskip("llvmlite")
-    return request.param
-
-
 def scores():
     return pl.Tensor(np.linspace(0.1, 0.9, 12, dtype="f4").reshape(4, 3))
 

@@ -31,13 +31,6 @@ def program(function):
     return function
 
 
-@pytest.fixture(params=["numpy", "llvm"])
-def tier(request):
-    if request.param == "llvm":
-        pytest.importorskip("llvmlite")
-    return request.param
-
-
 def gradients_of(model):
     return [None if p.grad is None else p.grad.data.copy() for p in model.parameters()]
 

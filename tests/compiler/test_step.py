@@ -30,13 +30,6 @@ def program(function):
     return function
 
 
-@pytest.fixture(params=["numpy", "llvm"])
-def tier(request):
-    if request.param == "llvm":
-        pytest.importorskip("llvmlite")
-    return request.param
-
-
 # The usual step, and what is around it
 
 
