@@ -35,8 +35,12 @@ PUBLIC = {
         Compiled clear_cache compile get_num_threads set_num_threads
     """,
     "pellucid.data": """
+        augment
         Dataset Loader MinMax Scaler Standardize as_dataset blobs circles curve digits encode_labels fashion_mnist
         idx_folder k_fold mnist npz npz_splits read_idx spirals train_test_split two_moons write_idx xor
+    """,
+    "pellucid.data.augment": """
+        Cutout RandomCrop RandomHorizontalFlip RandomShift Transform augmented
     """,
     "pellucid.errors": """
         ArgumentError ArgumentTypeError DTypeError DataError DownloadError FileAccessError FileFormatError
@@ -50,23 +54,36 @@ PUBLIC = {
     """,
     "pellucid.nn": """
         Activation AdaptiveLogSoftmaxWithLoss AlphaDropout BCELoss BCEWithLogitsLoss BatchNorm1d Bilinear CELU
+        BatchNorm2d BatchNorm3d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d LocalResponseNorm Parallel
+        Residual parametrizations parametrize
+        Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d DepthwiseSeparableConv2d
         CosineEmbeddingLoss CrossEntropyLoss Dropout ELU Embedding Flatten FocalLoss GELU GLU GaussianNLLLoss
+        GRU GRUCell LSTM LSTMCell RNN RNNCell
         Hardshrink Hardsigmoid Hardswish Hardtanh HingeEmbeddingLoss HuberLoss Identity KLDivLoss L1Loss LayerNorm
-        LeakyReLU Linear LinearCrossEntropyLoss LogSigmoid LogSoftmax Loss MSELoss MarginRankingLoss Mish Module
-        ModuleDict ModuleList MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss NLLLoss PReLU Parameter
-        PoissonNLLLoss QuantileLoss RMSNorm RReLU ReLU ReLU6 SELU Sequential SiLU Sigmoid SmoothL1Loss
+        LeakyReLU LearnedPositionalEncoding Linear LinearCrossEntropyLoss LogSigmoid LogSoftmax Loss MSELoss MarginRankingLoss Mish Module
+        ModuleDict ModuleList MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss MultiheadAttention NLLLoss PReLU Parameter
+        PoissonNLLLoss QuantileLoss RMSNorm RReLU ReLU ReLU6 RotaryEmbedding SELU Sequential SiLU Sigmoid SinusoidalPositionalEncoding SmoothL1Loss
         SoftMarginLoss Softmax Softmin Softplus Softshrink Softsign StartFinding Tanh Tanhshrink Threshold
-        TripletMarginLoss TripletMarginWithDistanceLoss Unflatten check_initialization functional init losses
+        Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
+        TripletMarginLoss TripletMarginWithDistanceLoss Unflatten attention_maps check_initialization functional init losses
     """,
     "pellucid.nn.functional": """
+        group_norm instance_norm local_response_norm
         alpha_dropout batch_norm bilinear binary_cross_entropy binary_cross_entropy_with_logits celu
+        conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
         cosine_embedding_loss cross_entropy dropout elu embedding focal_loss gaussian_nll_loss gelu glu hardshrink
         hardsigmoid hardswish hardtanh hinge_embedding_loss huber_loss kl_div l1_loss layer_norm leaky_relu linear
         linear_cross_entropy log_softmax logsigmoid margin_ranking_loss mish mse_loss multi_margin_loss
         multilabel_margin_loss multilabel_soft_margin_loss nll_loss normalize one_hot pairwise_distance
-        poisson_nll_loss prelu quantile_loss relu relu6 rms_norm rrelu selu sigmoid silu smooth_l1_loss
+        poisson_nll_loss prelu quantile_loss relu relu6 rms_norm rotary rrelu scaled_dot_product_attention selu sigmoid silu smooth_l1_loss
         soft_margin_loss softmax softmin softplus softshrink softsign tanh tanhshrink threshold triplet_margin_loss
         triplet_margin_with_distance_loss
+    """,
+    "pellucid.nn.parametrizations": """
+        spectral_norm weight_norm
+    """,
+    "pellucid.nn.parametrize": """
+        Parametrized is_parametrized register_parametrization remove_parametrizations
     """,
     "pellucid.nn.init": """
         calculate_fan_in_and_fan_out calculate_gain constant_ dirac_ eye_ kaiming_normal_ kaiming_uniform_ normal_

@@ -31,6 +31,11 @@ def layer(make: Callable[[], nn.Module]) -> Training:
     return trained_by_sgd(model, nn.CrossEntropyLoss(), batch.numbers(ROWS, WIDTH), batch.classes(3, ROWS))
 
 
+def as_pictures(make: Callable[[], nn.Module]) -> nn.Module:
+    """A layer that takes two channels of 2x2 places, given rows of 8."""
+    return nn.Sequential(nn.Unflatten(1, (2, 2, 2)), make(), nn.Flatten())
+
+
 def embedding(**options: Any) -> Training:
     batch = Batch()
     model = nn.Sequential(nn.Embedding(7, 4, **options), nn.Flatten(), nn.Linear(12, 3))
@@ -127,6 +132,15 @@ LAYERS: dict[str, Callable[[], Training]] = {
     "BatchNorm1d": partial(layer, partial(nn.BatchNorm1d, 8)),
     "BatchNorm1d(mean of all)": partial(layer, partial(nn.BatchNorm1d, 8, momentum=None)),
     "BatchNorm1d(bare)": partial(layer, partial(nn.BatchNorm1d, 8, affine=False, track_running_stats=False)),
+    "BatchNorm2d": partial(layer, partial(as_pictures, partial(nn.BatchNorm2d, 2))),
+    "GroupNorm": partial(layer, partial(as_pictures, partial(nn.GroupNorm, 1, 2))),
+    "InstanceNorm2d": partial(layer, partial(as_pictures, partial(nn.InstanceNorm2d, 2, 1e-5, 0.1, True, True))),
+    "LocalResponseNorm": partial(layer, partial(as_pictures, partial(nn.LocalResponseNorm, 2, 0.5))),
+    "weight norm": partial(layer, lambda: nn.parametrizations.weight_norm(nn.Linear(8, 8))),
+    "spectral norm": partial(layer, lambda: nn.parametrizations.spectral_norm(nn.Linear(8, 8))),
+    "Residual and Parallel": partial(
+        layer, lambda: nn.Residual(nn.Parallel(nn.Linear(8, 5), nn.Linear(8, 3)), nn.Tanh(), shortcut=nn.Linear(8, 8))
+    ),
     "LayerNorm": partial(layer, partial(nn.LayerNorm, 8)),
     "LayerNorm(bare)": partial(layer, partial(nn.LayerNorm, 8, elementwise_affine=False)),
     "RMSNorm": partial(layer, partial(nn.RMSNorm, 8)),

@@ -8,7 +8,7 @@ import itertools
 import math
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from pellucid.core.tensor import Tensor, apply, wrap
 from pellucid.errors import PellucidError
 from tests.ops.counting import Counter, Handler
 from tests.ops.samples import FORMULAS, Sample
+from tests.ops.samples.windows import WORK as WINDOW_WORK
 
 Runner = Callable[..., Tensor]
 
@@ -192,6 +193,10 @@ def counted(op: Op, sample: Sample, out: Spec) -> tuple[int, int, int]:
         lengths.pop("1", None)
         macs = sum(1 for _ in itertools.product(*map(range, lengths.values())))
         return macs, out.size if len(sample.inputs) == 3 else 0, 0
+    elif op.family == "convolution":
+        return _places(op.formula([spec_of(x) for x in tensors(sample)], sample.attrs), sample, out), 0, 0
+    elif op.name in WINDOW_WORK:
+        handler.plain = WINDOW_WORK[op.name](sample)
     elif op.family == "reduction":
         _fold(op, sample, out, handler)
     elif op.name == "argsort":
@@ -204,7 +209,7 @@ def counted(op: Op, sample: Sample, out: Spec) -> tuple[int, int, int]:
     return 0, handler.plain, handler.special
 
 
-ADDING = {"index_add": 0, "place_along": 0, "scatter_add": 2}
+ADDING = {"index_add": 0, "place_along": 0, "scatter_add": 2, "overlap_add": 0}
 """Movements that add, and the input whose elements they add."""
 
 
@@ -273,12 +278,12 @@ def check_formula(op: Op, sample: Sample) -> None:
     specs = [spec_of(x) for x in inputs]
     with np.errstate(all="ignore"):
         y = apply(op, list(inputs), dict(sample.attrs)).data
-        want = evaluated(op, sample, op.formula(specs, sample.attrs))
+        want = evaluated(op, sample, op.formula(specs, sample.attrs), y.shape)
     accuracy = 1e-12 if y.dtype != np.float32 else 1e-6
     np.testing.assert_allclose(y.astype(float), np.asarray(want, float), rtol=accuracy, atol=accuracy)
 
 
-def evaluated(op: Op, sample: Sample, formula: str) -> np.ndarray:
+def evaluated(op: Op, sample: Sample, formula: str, shape: tuple[int, ...]) -> np.ndarray:
     arrays = [np.asarray(x) for x in sample.inputs]
     if op.family == "elementwise":
         names = list(inspect.signature(op.kernel).parameters)[1:]
@@ -290,6 +295,8 @@ def evaluated(op: Op, sample: Sample, formula: str) -> np.ndarray:
         return eval(right, {"__builtins__": {}}, _Functions(zip(names, values, strict=False)))  # type: ignore[no-any-return]  # noqa: S307
     if op.family == "contraction":
         return interpreted(formula, list(inspect.signature(op.value).parameters), arrays)
+    if op.family == "convolution":
+        return _related(formula, arrays, np.zeros(shape))
     texts = FORMULAS[op.name]
     axes = sample.attrs.get("axis")
     for text, evaluate in texts.items():
@@ -319,6 +326,33 @@ def interpreted(formula: str, names: list[str], arrays: list[np.ndarray]) -> np.
         a, b = (array[tuple(at[i] for i in term)] for term, array in zip(terms[:2], arrays[:2], strict=True))
         y[tuple(at[i] for i in out)] += a * b
     return y if len(arrays) == 2 else y + arrays[2]
+
+
+def _related(formula: str, arrays: list[np.ndarray], y: np.ndarray) -> np.ndarray:
+    """`y[n,o,h] += x[n,c,h*2+i-1]·k[o,c,i]` run by loops over every letter, with nothing known but the text: a product
+    counts where all of its indices lie inside."""
+    for at, terms in _products(formula, arrays, y):
+        places = [tuple(eval(i, {"__builtins__": {}}, at) for i in term) for term in terms]  # noqa: S307
+        shapes = [y.shape, *(a.shape for a in arrays)]
+        if all(0 <= i < n for p, s in zip(places, shapes, strict=True) for i, n in zip(p, s, strict=True)):
+            y[places[0]] += arrays[0][places[1]] * arrays[1][places[2]]
+    return y
+
+
+def _places(formula: str, sample: Sample, out: Spec) -> int:
+    return sum(1 for _ in _products(formula, [np.asarray(x) for x in sample.inputs], np.zeros(out.shape)))
+
+
+def _products(
+    formula: str, arrays: list[np.ndarray], y: np.ndarray
+) -> Iterator[tuple[dict[str, int], list[list[str]]]]:
+    left, _, right = formula.partition(" += ")
+    terms = [t.partition("[")[2].rstrip("]").split(",") for t in (left, *right.split("·"))]
+    lengths: dict[str, int] = {}
+    for term, array in zip(terms, (y, *arrays), strict=True):
+        lengths |= {i: n for i, n in zip(term, array.shape, strict=True) if i in string.ascii_letters}
+    for place in itertools.product(*map(range, lengths.values())):
+        yield dict(zip(lengths, place, strict=True)), terms
 
 
 def _term(text: str) -> list[str]:

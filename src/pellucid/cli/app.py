@@ -16,7 +16,8 @@ from pellucid._text import set_language, text
 from pellucid.cli.help import Command, Group, Option
 from pellucid.cli.output import refuse, say
 from pellucid.cli.settings import NETWORK, SETTINGS, Setting, gather
-from pellucid.core.check import closest
+from pellucid.cli.values import Number, Whole
+from pellucid.core.check import Integer, Real, closest
 from pellucid.errors import ArgumentError, ArgumentTypeError, PellucidError
 
 NAME = "pellucid"
@@ -97,6 +98,8 @@ class _Application(Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
+        if args[:2] == ["train", "text"]:
+            return "train text", _train_text(), args[2:]
         if not name.startswith("-") and name not in self.commands:
             raise ArgumentError(
                 "cli.no-command", name=name, options=", ".join(self.commands), suggestion=closest(name, self.commands)
@@ -119,8 +122,9 @@ def application() -> Group:
         "pellucid train digits --layers 16,16",
         "pellucid evaluate runs/digits/model.safetensors digits",
         "pellucid summary --layers 784,16,16,10",
+        "pellucid train text shakespeare.txt --model gpt",
     )
-    for command in (_train(), _evaluate(), _predict(), _summary(), _data()):
+    for command in (_train(), _evaluate(), _predict(), _generate(), _summary(), _data()):
         group.add_command(command)
     return group
 
@@ -144,21 +148,33 @@ def _version() -> Option:
     return _option("version", "other", is_flag=True, expose_value=False, is_eager=True, callback=show)
 
 
-def _option(name: str, group: str, *flags: str, shown: str = "", **settings: Any) -> Option:
-    return Option(list(flags) or [f"--{name}"], group=group, shown=shown, help=text(f"cli.opt-{name}"), **settings)
+def _option(
+    name: str, group: str, *flags: str, shown: str = "", subject: str = "cli", **settings: Any
+) -> Option:
+    words = text(f"{subject}.opt-{name}")
+    return Option(list(flags) or [f"--{name}"], group=group, shown=shown, help=words, **settings)
 
 
-def _setting(setting: Setting) -> Option:
+def _setting(setting: Setting, subject: str = "cli") -> Option:
     """The flag of a setting. Its text is read by `gather`, so that flags and files are read alike."""
-    shown = setting.kind.show(setting.default)
-    return _option(setting.name, setting.group, metavar=setting.kind.metavar, shown=shown, type=click.STRING)
+    shown, metavar = setting.kind.show(setting.default), setting.kind.metavar
+    return _option(setting.name, setting.group, metavar=metavar, shown=shown, subject=subject, type=click.STRING)
 
 
 def _command(
-    name: str, callback: Callable[..., int | None], params: list[click.Parameter], examples: tuple[str, ...]
+    name: str,
+    callback: Callable[..., int | None],
+    params: list[click.Parameter],
+    examples: tuple[str, ...],
+    key: str | None = None,
 ) -> Command:
     return Command(
-        name, key=name, callback=callback, params=[*params, _language()], examples=examples, context_settings=_CONTEXT
+        name,
+        key=key or name,
+        callback=callback,
+        params=[*params, _language()],
+        examples=examples,
+        context_settings=_CONTEXT,
     )
 
 
@@ -190,7 +206,37 @@ def _train() -> Command:
             "pellucid train fashion-mnist --layers 128 --epochs 10 --out runs/fashion",
             "pellucid train table.npz --scale standardize --patience 10",
             "pellucid train digits --config runs/digits/run.toml --seed 1",
+            "pellucid train text shakespeare.txt --model gpt",
         ),
+    )
+
+
+def _train_text() -> Command:
+    from pellucid.cli.text_settings import TEXT_SETTINGS, gather_text
+
+    def callback(file: str, config: str | None, out: str | None, checks: bool, quiet: bool, **flags: Any) -> int:
+        from pellucid.cli.text_training import train_text
+
+        settings = gather_text(flags, config)
+        return train_text(file, settings, out=out, checks=checks, quiet=quiet, command=typed())
+
+    return _command(
+        "train text",
+        callback,
+        [
+            _argument("file"),
+            *(_setting(s, "text") for s in TEXT_SETTINGS),
+            _option("config", "run", metavar="FILE"),
+            _option("out", "run", metavar="FOLDER", shown="runs/FILE"),
+            _option("checks", "run", "--checks/--no-checks", default=True, shown="--checks"),
+            _option("quiet", "run", "-q", "--quiet", is_flag=True),
+        ],
+        (
+            "pellucid train text shakespeare.txt --layers 4 --heads 4 --width 128 --block 64 --batch 12 --steps 2000",
+            "pellucid train text shakespeare.txt --model char-lstm",
+            "pellucid generate runs/shakespeare --prompt ROMEO:",
+        ),
+        key="train-text",
     )
 
 
@@ -209,7 +255,7 @@ def typed() -> list[str]:
             words.append(parameter.opts[-1] if value else parameter.secondary_opts[0])
         else:
             words += [parameter.opts[-1], str(value)]
-    return [ctx.command.name or "", *words]
+    return [*(ctx.command.name or "").split(), *words]
 
 
 def _evaluate() -> Command:
@@ -242,6 +288,42 @@ def _predict() -> Command:
         (
             "pellucid predict runs/digits/model.safetensors digits",
             "pellucid predict runs/table/model.safetensors new.csv --out answers.csv",
+        ),
+    )
+
+
+def _generate() -> Command:
+    settings = {
+        "length": (Whole(Integer(0)), 500),
+        "temperature": (Number(Real(0)), 0.8),
+        "top-k": (Whole(Integer(1, none=True)), None),
+        "seed": (Whole(Integer(0, 2**63 - 1)), 0),
+    }
+
+    def callback(run: str, prompt: str | None, **flags: Any) -> int:
+        from pellucid.cli.language import write_text
+
+        values: dict[str, Any] = {}
+        for name, (kind, default) in settings.items():
+            key = name.replace("-", "_")
+            given = flags[key]
+            values[key] = default if given is None else kind.read(f"--{name}", given)
+        return write_text(run, prompt=prompt, **values)
+
+    return _command(
+        "generate",
+        callback,
+        [
+            _argument("run"),
+            _option("prompt", "writing", metavar="TEXT", subject="text"),
+            *(
+                _setting(Setting(name, kind, default, "writing"), "text")
+                for name, (kind, default) in settings.items()
+            ),
+        ],
+        (
+            "pellucid generate runs/shakespeare --prompt ROMEO: --length 300",
+            "pellucid generate runs/shakespeare --temperature 0.5 --top-k 10 --seed 1",
         ),
     )
 

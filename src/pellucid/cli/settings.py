@@ -6,6 +6,7 @@ table.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,12 +137,7 @@ def gather(flags: dict[str, Any], config: str | None) -> dict[str, Any]:
         ArgumentError, ArgumentTypeError: a value out of range, of another kind, or a name that does not exist.
         MissingFileError, FileFormatError: the file is not there, or not TOML.
     """
-    values = {s.key: s.default for s in SETTINGS}
-    values.update(read_config(config) if config is not None else {})
-    for setting in SETTINGS:
-        given = flags.get(setting.key)
-        if given is not None:
-            values[setting.key] = setting.kind.read(f"--{setting.name}", given)
+    values = chosen(SETTINGS, flags, config)
     if values["momentum"] and values["optimizer"] not in HAVE_MOMENTUM:
         raise ArgumentError(
             "cli.no-momentum",
@@ -154,7 +150,18 @@ def gather(flags: dict[str, Any], config: str | None) -> dict[str, Any]:
     return values
 
 
-def read_config(path: str) -> dict[str, Any]:
+def chosen(settings: Sequence[Setting], flags: dict[str, Any], config: str | None) -> dict[str, Any]:
+    """Every setting of a table from flags, file and defaults, each checked by itself; raises as `gather`."""
+    values = {s.key: s.default for s in settings}
+    values.update(read_config(config, settings) if config is not None else {})
+    for setting in settings:
+        given = flags.get(setting.key)
+        if given is not None:
+            values[setting.key] = setting.kind.read(f"--{setting.name}", given)
+    return values
+
+
+def read_config(path: str, settings: Sequence[Setting] = SETTINGS) -> dict[str, Any]:
     """The settings of a TOML file, checked. Of a `run.toml` its `[settings]` are read, so that a run can be repeated.
 
     Raises
@@ -173,7 +180,7 @@ def read_config(path: str) -> dict[str, Any]:
         raise FileFormatError("cli.config-toml", path=path, problem=str(problem)) from None
     if isinstance(table.get("settings"), dict):
         table = table["settings"]
-    known = {s.key: s for s in SETTINGS}
+    known = {s.key: s for s in settings}
     values: dict[str, Any] = {}
     for name, value in table.items():
         key = name.replace("-", "_")
@@ -182,8 +189,8 @@ def read_config(path: str) -> dict[str, Any]:
                 "cli.config-key",
                 path=path,
                 name=name,
-                options=", ".join(s.name for s in SETTINGS),
-                suggestion=closest(name, [s.name for s in SETTINGS]),
+                options=", ".join(s.name for s in settings),
+                suggestion=closest(name, [s.name for s in settings]),
             )
         if isinstance(value, dict) or (not isinstance(value, bool | int | float | str | list)):
             raise ArgumentTypeError("cli.config-value", path=path, name=name, value=shown(value))

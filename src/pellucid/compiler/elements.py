@@ -4,6 +4,7 @@ or computed where it is needed. `groups` decides which; `lower` asks here for ev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -234,6 +235,10 @@ def has_native_rule(instruction: Instruction) -> str:
         return next((f for f, dtype in functions(elementwise(instruction, probe)) if not supported(f, dtype)), "")
     if instruction.op.family == "contraction":
         return "" if instruction.output.spec.dtype.kind == "f" else name
+    if instruction.op.family == "convolution":
+        from pellucid.compiler.convolutions import has_rule
+
+        return "" if has_rule(instruction) else name
     if instruction.op.family == "reduction":
         known = name in ("sum", "max", "min", "any", "all")
         return "" if known else name
@@ -268,16 +273,22 @@ def broadcast(index: Index, shape: tuple[int, ...]) -> Index:
 
 
 def reshaped(index: Index, shape: tuple[int, ...], source: tuple[int, ...]) -> Index:
-    """The index before a reshape. Where only axes of length 1 come or go, the others keep theirs."""
-    if [n for n in shape if n != 1] == [n for n in source if n != 1]:
-        rest = [i for i, n in zip(index, shape, strict=True) if n != 1]
-        return tuple(number(0, INT64) if n == 1 else rest.pop(0) for n in source)
-    flat = offset(index, row_major(shape))
-    result: list[Expr] = []
-    for length in reversed(source):
-        result.append(flat % length)
-        flat = flat // length
-    return tuple(reversed(result))
+    """The index before a reshape. Axes whose lengths multiply to the same are taken together, first to last, so that
+    one that neither split nor joined keeps its own index."""
+    result: list[Expr] = [number(0, INT64)] * len(source)
+    old, new = ([a for a, n in enumerate(s) if n != 1] for s in (source, shape))
+    while old:
+        before, after = [old.pop(0)], [new.pop(0)]
+        while (sizes := tuple(math.prod(s[a] for a in axes) for s, axes in ((source, before), (shape, after)))) and (
+            sizes[0] != sizes[1]
+        ):
+            (before if sizes[0] < sizes[1] else after).append((old if sizes[0] < sizes[1] else new).pop(0))
+        flat = offset(tuple(index[a] for a in after), row_major(tuple(shape[a] for a in after)))
+        for axis in reversed(before):
+            outermost = axis == before[0]
+            result[axis] = flat if outermost else flat % source[axis]
+            flat = flat if outermost else flat // source[axis]
+    return tuple(result)
 
 
 def clamped(i: Expr, length: int) -> Expr:

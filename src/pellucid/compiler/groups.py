@@ -27,7 +27,7 @@ from pellucid.compiler.expressions import INT64, Variable, number, variable
 from pellucid.compiler.tiers import Unsupported
 from pellucid.graph.ir import Graph, Instruction, Value, leaves
 
-Kind = Literal["map", "product", "reduce", "bits", "add"]
+Kind = Literal["map", "product", "convolution", "reduce", "bits", "add"]
 
 # Results of this many elements are not computed again in the inner loop of a matrix product.
 _ONCE = 4096
@@ -95,6 +95,7 @@ class Groups:
         self.multiplied = {
             x.id for i in graph.instructions if i.op.family == "contraction" for x in i.inputs if isinstance(x, Value)
         }
+        self.convolved = {x.id for i in graph.instructions if i.op.family == "convolution" for x in i.inputs}
         for instruction in _numbers_first(graph):
             missing = has_native_rule(instruction)
             if missing:
@@ -144,6 +145,8 @@ class Groups:
     def _is_inline(self, instruction: Instruction) -> bool:
         value = instruction.output
         if value.id in self.required or instruction.op.name in ("random_bits", "index_add"):
+            return False
+        if value.id in self.convolved and instruction.op.family == "elementwise":
             return False
         if instruction.op.family == "movement":
             return True
@@ -203,6 +206,8 @@ class Groups:
             kind: Kind = (
                 "product"
                 if family == "contraction"
+                else "convolution"
+                if family == "convolution"
                 else "reduce"
                 if family == "reduction"
                 else "bits"

@@ -19,7 +19,7 @@ def orders(graph: Graph, columns: frozenset[int] = frozenset()) -> dict[int, tup
     Parameters
         columns : captured values that shall lie column by column whatever this graph does with them
     """
-    families = _Families()
+    families = Families()
     state = {c.value.id for c in graph.captured}
     for instruction in graph.instructions:
         if instruction.op.family == "elementwise":
@@ -51,7 +51,7 @@ def _values(graph: Graph) -> list[Value]:
     return [*(c.value for c in graph.captured), *(i.output for i in graph.instructions)]
 
 
-class _Families:
+class Families:
     """Sets of values that lie alike."""
 
     def __init__(self) -> None:

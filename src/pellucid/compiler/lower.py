@@ -9,6 +9,15 @@ from typing import Any
 
 from pellucid.compiler.buffers import Buffers, Lowered, Orders
 from pellucid.compiler.contractions import contraction_of
+from pellucid.compiler.convolutions import (
+    at_least,
+    at_most,
+    places_of_tap,
+    role_of,
+    shapes_of,
+    taps_of_input,
+    taps_of_output,
+)
 from pellucid.compiler.elements import Elements, Index, converted, offset
 from pellucid.compiler.expressions import INT64, Expr, Variable, cast, load, named, number, variable, where
 from pellucid.compiler.groups import Group, Groups, reduced_index
@@ -27,6 +36,7 @@ from pellucid.compiler.nest import (
     Product,
     Statement,
     Store,
+    Sum,
 )
 from pellucid.compiler.random_bits import statements as random_statements
 from pellucid.compiler.scalars import Scalars, is_small, places
@@ -101,6 +111,10 @@ class _Lowering:
                 self.groups.needed |= _crossing(group, self.segments[group.number], self.groups)
 
     def lowered(self) -> Lowered:
+        # A kernel's gradient is summed up in memory.
+        self.groups.needed |= {
+            g.head.output.id for g in self.groups.groups if g.kind == "convolution" and g.head and role_of(g.head) == "k"
+        }
         self._place_results()
         phases: list[list[Call]] = [[] for _ in range(self.plan.phases)]
         for place in self.plan.planned:
@@ -280,6 +294,127 @@ class _Lowering:
         for axis in reversed(found.around):
             body = [self._axis_loop(nest, axis, body, vector=False)]
         nest.body += body
+
+    def _convolution(self, nest: _Nest) -> None:
+        group = nest.planned.group
+        head = group.head
+        assert head is not None
+        role = role_of(head)
+        if role == "k":
+            self._kernel_gradient(nest)
+            return
+        shapes, geometry = shapes_of(head)
+        axes = [a for a in group.order if group.shape[a] > 1]
+        if not axes or axes.pop() != 0:
+            raise Unsupported(f"{head.op.name} of samples that do not lie closest in memory")
+        own, summed = (shapes.k[0] // geometry.groups, shapes.k[1])[:: 1 if role == "y" else -1]
+        taps = (taps_of_output if role == "y" else taps_of_input)(shapes, geometry, group.whole[2:])
+        inner, channel = Variable("k"), group.whole[1]
+        # Of groups with one channel each this is the group; else its number is counted by a loop of its own.
+        part = number(0, INT64) if geometry.groups == 1 else channel if own == 1 else variable(Variable("part"))
+        there = part * summed + variable(inner)
+        place = (channel, variable(inner)) if role == "y" else (there, channel - part * own)
+        factor, kernel = head.inputs
+        a = self.elements.at(kernel, (*place, *taps.kernel))
+        b = self.elements.at(factor, (group.whole[0], there, *taps.other))
+        name = f"p{head.output.id}"
+        epilogue = tuple(self._members(nest, named(name, head.output.spec.dtype)))
+        rows, start, stop = Variable("m"), number(0, INT64), number(1, INT64)
+        if axes and axes[-1] == 1 and not (own == 1 and geometry.groups > 1):
+            rows, (start, stop) = group.counters[axes.pop()], self._row_bounds(nest, 1)
+        counted = part.op == "variable" and part is not channel
+        if counted:
+            start, stop = at_least(start, part * own), at_most(stop, part * own + own)
+        product = Product(
+            rows, start, stop, group.counters[0], group.shape[0], inner, summed, a, b, name, epilogue, taps.sums
+        )
+        body: list[Statement] = [product]
+        if counted:
+            body = [Loop(part.args[0], number(0, INT64), number(geometry.groups, INT64), tuple(body))]
+        for axis in reversed(axes):
+            body = [self._axis_loop(nest, axis, body, vector=False)]
+        nest.body += body
+
+    def _row_bounds(self, nest: _Nest, axis: int) -> tuple[Expr, Expr]:
+        """Between which values of an axis's counter a thread's rows lie."""
+        group = nest.planned.group
+        if axis == group.outermost and nest.planned.mode == "shared":
+            return variable(nest.kernel.lo), variable(nest.kernel.hi)
+        return number(0, INT64), number(group.shape[axis], INT64)
+
+    def _kernel_gradient(self, nest: _Nest) -> None:
+        """The gradient of a convolution by its kernel: zeros, to which the places of y are added row by row, so that
+        what a row reads stays in the cache; then what follows from the sums."""
+        group = nest.planned.group
+        head = group.head
+        assert head is not None
+        value = head.output
+        shapes, geometry = shapes_of(head)
+        x, y = head.inputs
+        out = self.elements.buffers[value.id]
+        target = offset(group.whole, out.strides) + self.elements.shift.get(value.id, number(0, INT64))
+        nest.body += self._loops(nest, [Store(out, target, number(0, out.dtype))])
+
+        o, c, *taps = group.whole
+        outs, ins = shapes.k[0] // geometry.groups, shapes.k[1]
+        own = outs == 1 and geometry.groups > 1
+        part = number(0, INT64) if geometry.groups == 1 else o if own else variable(Variable("part"))
+        sample, name = Variable("n"), f"p{value.id}"
+        places: list[Expr] = []
+        sums: list[Sum] = []
+        loops: list[tuple[Variable, Expr, Expr]] = []
+        for axis, tap in enumerate(taps):
+            counter = Variable(f"y{axis}")
+            places.append(variable(counter))
+            tap_counter = group.counters[2 + axis]
+            if axis == 0 and len(taps) > 1:
+                loops.append((counter, number(0, INT64), number(shapes.y[2], INT64)))
+                met = taps_of_output(shapes, geometry, (variable(counter),)).sums[0]
+                loops.append((tap_counter, met.start, met.stop))
+            else:
+                loops.append((tap_counter, number(0, INT64), number(group.shape[2 + axis], INT64)))
+                sums.append(places_of_tap(shapes, geometry, axis, tap, counter))
+        met_at = [
+            h * s + i * d - p
+            for h, i, s, d, (p, _) in zip(
+                places, taps, geometry.stride, geometry.dilation, geometry.padding, strict=True
+            )
+        ]
+        a = self.elements.at(y, (variable(sample), o, *places))
+        b = self.elements.at(x, (variable(sample), part * ins + c, *met_at))
+        start, stop = self._row_bounds(nest, 0)
+        rows = group.counters[0]
+        if own:
+            rows, start, stop = Variable("m"), number(0, INT64), number(1, INT64)
+        elif part.op == "variable":
+            start, stop = at_least(start, part * outs), at_most(stop, part * outs + outs)
+        product = Product(
+            rows,
+            start,
+            stop,
+            group.counters[1],
+            ins,
+            sample,
+            shapes.x[0],
+            a,
+            b,
+            name,
+            (Store(out, target, load(out, target) + named(name, out.dtype)),),
+            tuple(sums),
+        )
+        body: list[Statement] = [product]
+        if own:
+            body = [Loop(group.counters[0], *self._row_bounds(nest, 0), tuple(body))]
+        elif part.op == "variable":
+            body = [Loop(part.args[0], number(0, INT64), number(geometry.groups, INT64), tuple(body))]
+        for counter, first, last in reversed(loops):
+            body = [Loop(counter, first, last, tuple(body))]
+        nest.body += body
+        if group.members:
+            total = Let(f"v{value.id}", load(out, target))
+            self.elements.names[value.id] = (named(f"v{value.id}", out.dtype), group.whole)
+            after = [s for m in group.members for s in self._let(m, group.index[m.output.id])]
+            nest.body += self._loops(nest, [total, *after])
 
     def _reduce(self, nest: _Nest) -> None:
         group = nest.planned.group

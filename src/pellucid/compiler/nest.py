@@ -85,10 +85,23 @@ class Store:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Sum:
+    """A counter that a product is summed over besides k, from start up to, not including, stop; neither depends on the
+    product's rows or columns, and there may be no value between them."""
+
+    counter: Variable
+    start: Expr
+    stop: Expr
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Product:
     """A matrix product: for m in m_start..m_stop, n in 0..n_stop: `name` = Σ_k a·b for k in 0..k_stop, one k after the
-    other from 0 on by fma (of a single row or column in another order, always the same); then `body` with m, n and
-    `name`. `a` depends on m and k, `b` on k and n."""
+    other from 0 on by fma (of a single row or column, or of factors that both lie along k, in another order, always
+    the same); then `body` with m, n and `name`. `a` depends on m and k, `b` on k and n.
+
+    sums : further counters that it is summed over, the first outermost, each with every k.
+    """
 
     m: Variable
     m_start: Expr
@@ -101,6 +114,7 @@ class Product:
     b: Expr
     name: str
     body: tuple[Statement, ...]
+    sums: tuple[Sum, ...] = ()
 
     @property
     def dtype(self) -> DType:
@@ -218,3 +232,5 @@ def expressions(statement: Statement) -> Iterator[Expr]:
         value = getattr(statement, name)
         if isinstance(value, Expr):
             yield value
+    for s in getattr(statement, "sums", ()):
+        yield from (s.start, s.stop)

@@ -100,9 +100,10 @@ def lowered_with_table(
     from pellucid.compiler.layout import orders
     from pellucid.compiler.lower import lower
     from pellucid.compiler.passes.order import optimized
+    from pellucid.compiler.pictures import with_pictures
 
-    own = with_own_outputs(optimized(graph, native=True))
-    order = orders(own, columns)
+    own, pictures = with_pictures(with_own_outputs(optimized(graph, native=True)))
+    order = {**orders(own, columns), **pictures}
     place = {id(c.tensor): n for n, c in enumerate(own.captured)}
     given = [place.get(id(t)) for t in varying]
     batches = frozenset(range(len(own.inputs))) if batched else frozenset()

@@ -11,6 +11,7 @@ from pellucid.compiler.llvm_copies import Assign, shape_of
 from pellucid.compiler.nest import Accumulator, Loop, Product, Statement
 from pellucid.compiler.product_ahead import LINE
 from pellucid.compiler.product_blocks import FEW, Blocking, Blocks, rows_of
+from pellucid.compiler.product_lanes import LaneSums
 from pellucid.compiler.product_panel import is_contiguous
 from pellucid.compiler.tiers import Unsupported
 
@@ -55,7 +56,7 @@ def blocking(e: Emitter, p: Product) -> Blocking:
     if width == 4 and unit % 8 == 0 and size <= _LARGE:
         width = 3
     large, many = _PACKED_FROM[e.target.registers]
-    packed = not is_contiguous(p.b, p.n) or (size > large and most >= many)
+    packed = not p.sums and (not is_contiguous(p.b, p.n) or (size > large and most >= many))
     column = p.k_stop * lanes * p.dtype.itemsize
     width = max(min(width, _MOST_SCRATCH // column), 1) if packed else width
     # Blocks are made even, so that a narrower one than planned may be what is written.
@@ -67,14 +68,16 @@ def blocking(e: Emitter, p: Product) -> Blocking:
     # A column of more than the scratch holds is read where it lies.
     packed = packed and column <= _MOST_SCRATCH
     long = shape_of(p.body, e.target.vector_bytes)[1] > _LONG
-    return Blocking(rows, width, packed, packed or size > _LARGE, long, _strips(p, rows, most))
+    # A window of the columns' factor is read by every row, and so comes first.
+    columns_first = packed or size > _LARGE or bool(p.sums)
+    return Blocking(rows, width, packed, columns_first, long, _strips(p, rows, most))
 
 
 def _strips(p: Product, rows: int, most: int) -> int:
     """How many rows of a to copy together at once: it pays where a block reads a few numbers of so many lines that they
     leave the first cache before the next block reads on."""
     across = p.a.op == "load" and is_contiguous(p.a, p.m) and not is_contiguous(p.a, p.k)
-    if not across or 2 * rows * p.dtype.itemsize > LINE or p.k_stop < _MANY_LINES:
+    if p.sums or not across or 2 * rows * p.dtype.itemsize > LINE or p.k_stop < _MANY_LINES:
         return 0
     return min(_MOST_SCRATCH // (p.k_stop * p.dtype.itemsize), _MOST_STRIPS, most) // rows * rows
 
@@ -84,6 +87,12 @@ def emit_product(e: Emitter, p: Product) -> None:
     lanes = e.target.vector_bytes // p.dtype.itemsize
     if e.counter is not None:
         raise Unsupported("a product inside a vector loop")
+    if p.sums:
+        if is_contiguous(p.a, p.k) and is_contiguous(p.b, p.k):
+            LaneSums(e, p).all()
+        else:
+            Blocks(e, p, blocking(e, p)).all()
+        return
     if any(name in e.changed(p) for name in e.names):
         raise Unsupported("a product's body combines into what was declared before it")
     few_columns, many_rows = p.n_stop <= lanes // 4, rows_of(e, p)[1] >= lanes

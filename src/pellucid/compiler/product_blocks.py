@@ -182,17 +182,21 @@ class Blocks(Rows):
                 self._step((varying(k), i), places, n, g, part, strip)
 
         whole = p.k_stop // together * together
-        if p.k_stop <= FEW:
-            for k in range(0, whole, together):
-                step(number(k))
-        else:
-            self.ahead.body(places, n, g)
-            if self.ahead.picks_rows and g.start == 0 and together == 1:
+
+        def every_k() -> None:
+            if p.k_stop <= FEW:
+                for k in range(0, whole, together):
+                    step(number(k))
+            elif self.ahead.picks_rows and g.start == 0 and together == 1:
                 self._in_chunks(places, holders, step)
             else:
                 e.loop(number(0), number(whole), together, NOTHING, holders, step)
-        for k in range(whole, p.k_stop):
-            self._step((varying(number(k)), 0), places, n, g, sums, strip)
+            for k in range(whole, p.k_stop):
+                self._step((varying(number(k)), 0), places, n, g, sums, strip)
+
+        if p.k_stop > FEW:
+            self.ahead.body(places, n, g)
+        self.over(p.sums, holders, every_k)
         while len(parts) > 1:
             half = len(parts) // 2
             for first, second in zip(parts[:half], parts[half:], strict=True):
@@ -222,7 +226,8 @@ class Blocks(Rows):
     def _is_one_row(self) -> bool:
         """Whether the product has one row, in few vectors: each sum would wait for itself, so several share the k."""
         one = self.start.whole is not None and self.stop.whole is not None and self.stop.whole - self.start.whole == 1
-        return one and self.p.n_stop <= 2 * self.lanes and self.p.k_stop >= 4 * SIDE_BY_SIDE
+        few = self.p.n_stop <= 2 * self.lanes and self.p.k_stop >= 4 * SIDE_BY_SIDE
+        return one and few and not self.p.sums
 
     def _places(self, m: Value, rows: int, tail: bool) -> list[Place]:
         """Where the rows of a block are; in the last block those beyond the end are the last row again."""

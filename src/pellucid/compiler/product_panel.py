@@ -7,14 +7,14 @@ in a block k after k.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pellucid.compiler.expressions import INT64, Expr, Variable, affine
 from pellucid.compiler.llvm_expressions import Copy, Place, first_lanes, varying
-from pellucid.compiler.llvm_writer import Value, literal, type_of
-from pellucid.compiler.nest import Product
+from pellucid.compiler.llvm_writer import NOTHING, Holder, Value, literal, type_of
+from pellucid.compiler.nest import Product, Sum
 
 if TYPE_CHECKING:
     from pellucid.compiler.emit_llvm import Emitter
@@ -76,6 +76,20 @@ class Rows:
 
     def leave(self) -> None:
         self.enter(None, {})
+
+    def over(self, sums: Sequence[Sum], holders: list[Holder], body: Callable[[], None]) -> None:
+        """`body` for each value of the product's further counters."""
+        if not sums:
+            body()
+            return
+        e, (first, *rest) = self.e, sums
+
+        def one(counter: Value) -> None:
+            e.variables[first.counter] = (counter, 0)
+            self.over(rest, holders, body)
+            e.forget(first.counter)
+
+        e.loop(e.value(first.start), e.value(first.stop), 1, NOTHING, holders, one)
 
     def mask(self, g: Columns, v: int) -> Value | None:
         return first_lanes(g.rest, self.lanes) if g.rest and v == g.vectors - 1 else None

@@ -215,10 +215,13 @@ class FunctionPrinter:
         self._indent += 1
         self.vector = product.n
         self._accumulator(Accumulator(product.name, "add", product.dtype))
+        for s in product.sums:
+            self._for(s.counter, s.start, s.stop)
+            self._indent += 1
         self._for(product.k, number(0, INT64), number(product.k_stop, INT64))
         self._indent += 1
         self._combine(Combine(product.name, product.a * product.b))
-        self._indent -= 1
+        self._indent -= 1 + len(product.sums)
         self._vectors(product.n, product.body)
         self._indent -= 1
 
@@ -231,7 +234,7 @@ def _fixed_ranges(kernel: Kernel) -> dict[Variable, tuple[Expr, Expr]]:
     for statement in with_inner(kernel.body):
         if isinstance(statement, Product):
             counter, bounds = statement.n, (number(0, INT64), number(statement.n_stop, INT64))
-            other |= {statement.m, statement.k}
+            other |= {statement.m, statement.k, *(s.counter for s in statement.sums)}
         elif isinstance(statement, Loop):
             counter, bounds = statement.counter, (statement.start, statement.stop)
             if not statement.vector:

@@ -377,6 +377,9 @@ class _StepRecording(Recording):
         (self.after if self.settings_read else self.before).append(action)
         return True
 
+    def at_each_run(self, action: Callable[[], Any]) -> None:
+        self.before.append(action)
+
 
 def _looked(looks: list[tuple[partial[Any], Any]], find: partial[Any]) -> None:
     """Python has looked at a Setting."""

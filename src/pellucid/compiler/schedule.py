@@ -130,10 +130,14 @@ def _rows(group: Group) -> tuple[int, int]:
     if axis is None:
         return 1, 1
     extent = group.shape[axis]
+    if group.kind == "convolution" and (axis == 0) == (group.order[-1] == 0):
+        return 1, 1  # only columns are left
     if group.kind == "product" and axis == contraction_of(group).column:
         return 1, 1
     if axis == group.order[-1]:
         return extent, _ELEMENTS_A_UNIT
+    if len(group.shape) > 2:  # a row holds work enough of its own
+        return extent, 1
     return extent, _ROWS_A_UNIT if extent >= 2 * _ROWS_A_UNIT else 1
 
 

@@ -60,6 +60,10 @@ class Recorder:
         recorder sees to it instead."""
         return False
 
+    def at_each_run(self, action: Callable[[], Any]) -> None:
+        """Python keeps something beside the operations, which a later run of the recording cannot do: whoever runs it
+        shall call `action`, no matter in what order with others."""
+
     def uses(self, part: Any) -> None:
         """A module is called, or an optimizer makes a step: what they hold besides Tensors has a say in what runs."""
 

@@ -1,5 +1,5 @@
 """Public addresses and a checksum come in; a verified file in a folder leaves, or an error that says where to put it by
-hand. Called by the readers of MNIST and Fashion-MNIST.
+hand. Called by the readers of the published sets: MNIST, Fashion-MNIST, the spoken digits.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +22,20 @@ _BLOCK_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Published:
-    """What is known of a gzip file: its name, and size and SHA-256 of its content once decompressed, which stay the
-    same when a mirror compresses it anew."""
+    """What is known of a packed file: its name, and size and SHA-256 of its content once unpacked, which stay the same
+    when a mirror packs it anew.
+
+    Parameters
+        at_address : its name at the addresses, where it is another
+        content : (path, most bytes) -> the content's SHA-256 in hexadecimal, or None if there is more; raises
+            FileFormatError for what it cannot unpack
+    """
 
     file: str
     num_bytes: int
     sha256: str
+    at_address: str = ""
+    content: Callable[[Path, int], str | None] = digest
 
 
 class _FetchError(Exception):
@@ -62,7 +70,7 @@ def download(published: Published, addresses: Sequence[str], folder: Path, *, ti
     problems = []
     try:
         for address in addresses:
-            url = address + published.file
+            url = address + (published.at_address or published.file)
             try:
                 _fetch_checked(url, private, published, timeout_s)
                 os.replace(private, target)
@@ -79,7 +87,7 @@ def download(published: Published, addresses: Sequence[str], folder: Path, *, ti
         "data.download",
         file=published.file,
         problems="; ".join(problems),
-        url=addresses[0] + published.file,
+        url=addresses[0] + (published.at_address or published.file),
         folder=str(folder),
     )
 
@@ -88,10 +96,10 @@ def _fetch_checked(url: str, path: Path, published: Published, timeout_s: float)
     resumed = path.stat().st_size > 0
     _fetch(url, path, published, timeout_s)
     try:
-        if not is_gzip(path):
+        if published.file.endswith(".gz") and not is_gzip(path):
             with path.open("rb") as file:
                 raise FileFormatError("data.not-gzip", path=url, start=file.read(4).hex(" "))
-        given_sum = digest(path, published.num_bytes)
+        given_sum = published.content(path, published.num_bytes)
         if given_sum is None:
             problem = text("data.download-long", limit_bytes=published.num_bytes)
         else:
@@ -135,7 +143,7 @@ def _receive(response: Any, path: Path, start: int, published: Published) -> Non
     done = start if goes_on else 0
     length = response.headers.get("Content-Length")
     total = done + int(length) if length and length.isdecimal() else None
-    # Gzip adds a little to what it cannot compress; more than this is not the file.
+    # Packing adds a little to what it cannot compress; more than this is not the file.
     limit = published.num_bytes + published.num_bytes // 100 + 1024
     shown_at = 0.0
     with path.open("r+b") as file:

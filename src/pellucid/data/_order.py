@@ -38,6 +38,11 @@ def permutation(num_rows: int, seed: int, stream: int) -> Array:
     return (numbered & low).astype(np.int64)
 
 
+def words(seed: int, stream: int, count: int) -> Array:
+    """The first raw 64-bit words of the Philox key (seed, stream), shape (count,), uint64."""
+    return _philox(seed, stream).random_raw(count)
+
+
 def generator(seed: int, stream: int) -> np.random.Generator:
     """NumPy's Generator on the Philox key (seed, stream)."""
     return np.random.Generator(_philox(seed, stream))

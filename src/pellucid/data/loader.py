@@ -12,6 +12,7 @@ import numpy as np
 from pellucid._typing import Array
 from pellucid.core.check import Flag, Integer, check, checked
 from pellucid.data._order import SEED_LIMIT, permutation
+from pellucid.data.augment import Augmentation
 from pellucid.data.dataset import as_dataset
 from pellucid.errors import ArgumentError, DataError
 
@@ -38,8 +39,12 @@ class Loader:
         shuffle : a new order every epoch, if not all rows are in one batch
         seed : int in [0, 2^64)
         drop_last : leave out a last batch that is smaller
+        augment : a Transform of `data.augment`, or several done in turn: every batch is a changed copy, for each row
+            and each epoch another change, which depends on (seed, epoch, row) alone. The rows are pictures (C, H, W) or
+            (H, W), or flat ones of a data set with an `image_shape`
     Raises
         ArgumentError: `drop_last` leaves no batch.
+        ShapeError: `augment`, and the rows are no pictures.
     Examples
         >>> loader = Loader((np.zeros((1000, 2)), np.zeros(1000)), batch_size=32, shuffle=True)
         >>> len(loader)
@@ -48,6 +53,9 @@ class Loader:
         >>> x.shape, y.shape
         ((32, 2), (32,))
     """
+
+    # Whether an epoch's rows are written over by the next one's, so that epochs cannot be put side by side.
+    changes = False
 
     @checked(shuffle=Flag(), seed=Integer(0, SEED_LIMIT), drop_last=Flag())
     def __init__(
@@ -58,6 +66,7 @@ class Loader:
         shuffle: bool = False,
         seed: int = 0,
         drop_last: bool = False,
+        augment: Any = None,
     ) -> None:
         self.data = as_dataset(data)
         rows = len(self.data)
@@ -76,6 +85,12 @@ class Loader:
             # `take` copies a whole array that is not contiguous, at every batch.
             self._x = np.ascontiguousarray(self._x)
             self._y = None if self._y is None else np.ascontiguousarray(self._y)
+        # Kept as it was given: another loader of the same rows is made from it.
+        self.augment = augment
+        self.augmentation: Augmentation | None = None
+        if augment is not None and not (isinstance(augment, list | tuple) and not augment):
+            self.augmentation = Augmentation(augment, self.data.x, self.data.image_shape, self.seed)
+            self.changes = True
         self._epoch = 0
         self._position = 0
         self._begun = False
@@ -106,12 +121,16 @@ class Loader:
         if not self._gathers:
             for first in range(start * size, len(self) * size, size):
                 rows = slice(first, first + size)
-                yield x[rows], None if y is None else y[rows]
+                yield self._changed(x[rows], np.arange(len(x))[rows], epoch), None if y is None else y[rows]
             return
         order = self.order(epoch)
         for first in range(start * size, len(self) * size, size):
             chosen = order[first : first + size]
-            yield x.take(chosen, axis=0), None if y is None else y.take(chosen, axis=0)
+            yield self._changed(x.take(chosen, axis=0), chosen, epoch), None if y is None else y.take(chosen, axis=0)
+
+    def _changed(self, x: Array, rows: Array, epoch: int) -> Array:
+        """Rows of x as they are in an epoch."""
+        return x if self.augmentation is None else self.augmentation(x, rows, epoch)
 
     def __iter__(self) -> Iterator[Batch]:
         if self._begun:
@@ -139,26 +158,30 @@ class Loader:
         Raises
             DataError: the state is not one, or comes from a loader with other rows, batch size, seed or shuffling.
         """
+        own = {"augment": "", **self._identity()}
         expected = ["epoch", "position", *self._identity()]
-        if not isinstance(state, dict) or set(state) != set(expected):
+        if not isinstance(state, dict) or {*state, "augment"} != {*expected, "augment"}:
             keys = sorted(map(str, state)) if isinstance(state, dict) else []
             raise DataError("data.loader-keys", keys=", ".join(keys), expected_keys=", ".join(expected))
-        for name, here in self._identity().items():
-            if state[name] != here:
-                raise DataError("data.loader-state", name=name, saved=state[name], here=here)
+        for name, here in own.items():
+            saved = state.get(name, "")
+            if saved != here:
+                words = {"saved": "None" if saved == "" else saved, "here": "None" if here == "" else here}
+                raise DataError("data.loader-state", name=name, **words)
         check("load_state_dict: epoch", state["epoch"], _EPOCH)
         check("load_state_dict: position", state["position"], Integer(0, len(self)))
         self._epoch, self._position, self._begun = int(state["epoch"]), int(state["position"]), False
         self._pass += 1
 
     def _identity(self) -> dict[str, Any]:
-        return {
+        facts = {
             "rows": len(self.data),
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "seed": self.seed,
             "drop_last": self.drop_last,
         }
+        return facts if self.augmentation is None else {**facts, "augment": repr(self.augmentation)}
 
     def __repr__(self) -> str:
         facts = ", ".join(f"{name}={value}" for name, value in self._identity().items() if name != "rows")

@@ -24,6 +24,9 @@ from pellucid.graph.verify import verify
 ROW_LIMIT_BYTES = 2**33
 """The most that all results for a single row may take together."""
 
+CONSTANT = "pellucid.constant."
+"""How the names of constants begin, which have none of their own: `to_document` is given them so."""
+
 _LONGEST = 2**48
 _DEEPEST = 16
 _DTYPES = {
@@ -208,7 +211,9 @@ def _captured_in(x: Any, where: str, values: dict[int, Value], tensors: Mapping[
     if name not in tensors:
         raise GraphError("graph.document-tensor", where=where, name=name)
     tensor = tensors[name]
-    value = Value(_whole(entry["id"], f"{where}.id"), Spec(tensor.shape, tensor.dtype), name)
+    # Equal constants are one tensor of the file, which gives its name to the first of them alone.
+    again = name.startswith(CONSTANT) and any(v.name == name for v in values.values())
+    value = Value(_whole(entry["id"], f"{where}.id"), Spec(tensor.shape, tensor.dtype), "" if again else name)
     return Captured(_defined(value, values), tensor)
 
 

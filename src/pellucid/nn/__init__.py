@@ -8,6 +8,8 @@ from pellucid.core.other_names import OF_NN, no_attribute
 from pellucid.nn import functional as functional
 from pellucid.nn import init as init
 from pellucid.nn import losses as losses
+from pellucid.nn import parametrizations as parametrizations
+from pellucid.nn import parametrize as parametrize
 from pellucid.nn.activation import (
     CELU,
     ELU,
@@ -38,11 +40,25 @@ from pellucid.nn.activation import (
     Tanhshrink,
     Threshold,
 )
-from pellucid.nn.batch_norm import BatchNorm1d
+from pellucid.nn.attention import MultiheadAttention, attention_maps
+from pellucid.nn.audio import MFCC, LogMelSpectrogram, MelSpectrogram, Spectrogram
+from pellucid.nn.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from pellucid.nn.containers import ModuleDict, ModuleList, Sequential
+from pellucid.nn.conv import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    DepthwiseSeparableConv2d,
+)
 from pellucid.nn.dropout import AlphaDropout, Dropout
 from pellucid.nn.embedding import Embedding
+from pellucid.nn.group_norm import GroupNorm
+from pellucid.nn.instance_norm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from pellucid.nn.linear import Bilinear, Linear
+from pellucid.nn.local_response_norm import LocalResponseNorm
 from pellucid.nn.losses import (
     AdaptiveLogSoftmaxWithLoss,
     BCELoss,
@@ -72,29 +88,110 @@ from pellucid.nn.losses import (
 )
 from pellucid.nn.module import Module, Parameter
 from pellucid.nn.norm import LayerNorm, RMSNorm
+from pellucid.nn.padding import (
+    CircularPad1d,
+    CircularPad2d,
+    CircularPad3d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ConstantPad3d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReflectionPad3d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ReplicationPad3d,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
+)
+from pellucid.nn.pixel_shuffle import PixelShuffle, PixelUnshuffle
+from pellucid.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
+)
+from pellucid.nn.positions import LearnedPositionalEncoding, RotaryEmbedding, SinusoidalPositionalEncoding
+from pellucid.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from pellucid.nn.shape import Flatten, Identity, Unflatten
 from pellucid.nn.starting_weights import StartFinding, check_initialization
+from pellucid.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
+from pellucid.nn.unfold import Fold, Unfold
+from pellucid.nn.upsampling import Upsample
+from pellucid.nn.wiring import Parallel, Residual
 
 __all__ = [
     "CELU",
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "MFCC",
+    "RNN",
     "SELU",
     "Activation",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
     "AdaptiveLogSoftmaxWithLoss",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "AlphaDropout",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Bilinear",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
+    "DepthwiseSeparableConv2d",
     "Dropout",
     "Embedding",
     "Flatten",
     "FocalLoss",
+    "Fold",
+    "GRUCell",
     "GaussianNLLLoss",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -102,17 +199,34 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositionalEncoding",
     "Linear",
     "LinearCrossEntropyLoss",
+    "LocalResponseNorm",
+    "LogMelSpectrogram",
     "LogSigmoid",
     "LogSoftmax",
     "Loss",
     "MSELoss",
     "MarginRankingLoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
+    "MelSpectrogram",
     "Mish",
     "Module",
     "ModuleDict",
@@ -120,18 +234,32 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
+    "Parallel",
     "Parameter",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "PoissonNLLLoss",
     "QuantileLoss",
     "RMSNorm",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
+    "Residual",
+    "RotaryEmbedding",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositionalEncoding",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
@@ -139,17 +267,31 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "Spectrogram",
     "StartFinding",
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
+    "Unfold",
+    "Upsample",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
+    "attention_maps",
     "check_initialization",
     "functional",
     "init",
     "losses",
+    "parametrizations",
+    "parametrize",
 ]
 
 

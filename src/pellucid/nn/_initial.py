@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,16 @@ def follow(layer: Any, activation: Module) -> None:
         init.constant_(layer.bias, bias)
         layer.init += f", bias {bias:g}"
     layer._drawn = None
+
+
+@contextmanager
+def keep_fingerprint(layer: Any) -> Iterator[None]:
+    """Inside, a weight changes its form: if nobody has touched what was drawn, it still counts as that afterwards."""
+    drawn = vars(layer).get("_drawn")
+    untouched = drawn is not None and drawn == _fingerprint(layer)
+    yield
+    if untouched:
+        layer._drawn = _fingerprint(layer)
 
 
 def _fill(layer: Any, rule: str, slope: float = 0.0, activation: str = "") -> None:

@@ -82,6 +82,8 @@ class Parts:
     _hooked: bool
     # Names of attributes of which it was said that they hide parts.
     _warned: frozenset[str] = frozenset()
+    # Names of weights that are computed: `parametrizations` holds what from.
+    _parametrized: tuple[str, ...] = ()
 
     def __new__(cls: type[P], *args: Any, **kwargs: Any) -> P:
         # Here and not in __init__, so that a subclass that forgets super().__init__() is none the worse.
@@ -94,7 +96,9 @@ class Parts:
         return {name: value for name, value in vars(self).items() if name not in _OF_THIS_OBJECT}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Parameter):
+        if name in self._parametrized:
+            vars(self)["parametrizations"][name].assign(value)
+        elif isinstance(value, Parameter):
             self._register(name, value, "parameter")
         elif isinstance(value, Parts):
             self._register(name, value, "module")
@@ -118,6 +122,8 @@ class Parts:
         note_behaviour()
 
     def __getattr__(self, name: str) -> Any:
+        if name in self._parametrized:
+            return vars(self)["parametrizations"][name]()
         names = [] if name.startswith("__") else [n for n in dir(self) if not n.startswith("_")]
         raise no_attribute(type(self).__name__, name, names, OF_LAYERS)
 
@@ -132,7 +138,7 @@ class Parts:
         global structure
         if not isinstance(name, str) or not name or "." in name:
             raise ArgumentError("nn.part-name", module=type(self).__name__, name=repr(name))
-        if name not in self._kinds and hasattr(type(self), name):
+        if name in self._parametrized or (name not in self._kinds and hasattr(type(self), name)):
             raise ArgumentError("nn.part-name-taken", module=type(self).__name__, name=name)
         if kind == "module" and value is not None and any(m is self for m in value.modules()):
             raise ModelError("nn.cycle", module=type(self).__name__, name=name)

@@ -12,10 +12,23 @@ from pellucid.core.other_names import OF_FUNCTIONS, explains_calls, no_attribute
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError
 from pellucid.nn.activation.piecewise import prelu
+from pellucid.nn.attention import scaled_dot_product_attention
+from pellucid.nn.audio import create_dct, mel_frequencies, melscale_fbanks, power_to_db, spectrogram
 from pellucid.nn.batch_norm import batch_norm
+from pellucid.nn.conv_functional import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from pellucid.nn.dropout import alpha_dropout, dropout
 from pellucid.nn.embedding import embedding
+from pellucid.nn.group_norm import group_norm
+from pellucid.nn.instance_norm import instance_norm
 from pellucid.nn.linear import bilinear, linear
+from pellucid.nn.local_response_norm import local_response_norm
 from pellucid.nn.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -43,6 +56,31 @@ from pellucid.nn.losses import (
     triplet_margin_with_distance_loss,
 )
 from pellucid.nn.norm import layer_norm, rms_norm
+from pellucid.nn.padding import pad
+from pellucid.nn.pixel_shuffle import pixel_shuffle, pixel_unshuffle
+from pellucid.nn.pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
+from pellucid.nn.positions import rotary
+from pellucid.nn.unfold import fold, unfold
+from pellucid.nn.upsampling import interpolate
 from pellucid.ops import activation as ops
 from pellucid.ops.activation import glu, log_softmax, sigmoid, softmax, softmin, softsign, tanhshrink
 from pellucid.ops.activation import log_sigmoid as logsigmoid
@@ -173,36 +211,68 @@ def normalize(input: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> 
 
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "alpha_dropout",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
+    "create_dct",
     "cross_entropy",
     "dropout",
     "elu",
     "embedding",
     "focal_loss",
+    "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "group_norm",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
+    "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
     "linear_cross_entropy",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "margin_ranking_loss",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
+    "mel_frequencies",
+    "melscale_fbanks",
     "mish",
     "mse_loss",
     "multi_margin_loss",
@@ -211,14 +281,20 @@ __all__ = [
     "nll_loss",
     "normalize",
     "one_hot",
+    "pad",
     "pairwise_distance",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
+    "power_to_db",
     "prelu",
     "quantile_loss",
     "relu",
     "relu6",
     "rms_norm",
+    "rotary",
     "rrelu",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
@@ -229,11 +305,13 @@ __all__ = [
     "softplus",
     "softshrink",
     "softsign",
+    "spectrogram",
     "tanh",
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
+    "unfold",
 ]
 
 # What users call says in words which arguments it takes.

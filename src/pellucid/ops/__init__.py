@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from pellucid.core.other_names import explains_calls
 from pellucid.ops import _methods as _methods
+from pellucid.ops import conv as conv
 from pellucid.ops import logistic as logistic
+from pellucid.ops import pool as pool
+from pellucid.ops import windows as windows
 from pellucid.ops.activation import (
     celu,
     elu,

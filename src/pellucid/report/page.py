@@ -33,6 +33,7 @@ class Report:
         images : the test rows as images (rows, height, width), or None
         probabilities : whether the outputs are probabilities or their logarithms, rather than scores
         findings : what the checks said before training
+        sample : what a language model wrote of its own
     """
 
     title: str
@@ -46,6 +47,7 @@ class Report:
     images: Array | None = None
     probabilities: bool = False
     findings: Sequence[str] = field(default_factory=tuple)
+    sample: str = ""
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -71,15 +73,16 @@ def page(report: Report) -> str:
         words=lambda entry, **facts: text(f"report.{entry}", **facts),
         report=report,
         curves=data_uri(report.picture),
-        headline=_headline(report.tables["results"]),
+        headline=_headline(report.tables["results"], "val" if report.sample else "test"),
+        part="validation" if report.sample else "test",
         tables={name: _shown(report.tables[name]) for name in ("results", "settings", "network", "data", "run")},
         **_classes(report),
     )
 
 
-def _headline(results: dict[str, Any]) -> list[tuple[str, str]]:
-    """The test part's numbers, the metrics before the loss."""
-    tests = [(name.removeprefix("test_"), value) for name, value in results.items() if name.startswith("test_")]
+def _headline(results: dict[str, Any], part: str) -> list[tuple[str, str]]:
+    """The numbers of the part that counts, the metrics before the loss."""
+    tests = [(n.removeprefix(f"{part}_"), value) for n, value in results.items() if n.startswith(f"{part}_")]
     ordered = [t for t in tests if t[0] != "loss"] + [t for t in tests if t[0] == "loss"]
     return [(name, f"{value:.4g}") for name, value in ordered]
 

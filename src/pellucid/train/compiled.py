@@ -30,6 +30,8 @@ _CHUNK_S = 0.04
 _WORTH_S = 0.5
 _STEP_S = 150e-6
 _FLOPS = 3e10
+# Rows that are augmented at once.
+_AT_A_TIME = 256
 # Recordings that are kept for the next run that is alike.
 _KEPT = 8
 _latest: Programs | None = None
@@ -69,7 +71,9 @@ class CompiledEpochs:
 
     def __init__(self, run: Run, step: Step, collects: bool) -> None:
         data: Any = run.loader.data
-        arrays = [np.ascontiguousarray(data.x), np.ascontiguousarray(data.y)]
+        # An epoch's pictures are changed in a copy.
+        x = np.ascontiguousarray(data.x) if run.loader.augmentation is None else np.array(data.x, order="C")
+        arrays = [x, np.ascontiguousarray(data.y)]
         if step.weights is not None:
             arrays.append(np.ascontiguousarray(step.weights))
         # Only a run that is worth compiling imports the compiler.
@@ -86,7 +90,8 @@ class CompiledEpochs:
             self._chunk, self._tell = chunks.get(key, 1), partial(chunks.__setitem__, key)
         size = run.loader.batch_size
         whole, left = divmod(len(data), size)
-        self.epochs = Epochs(compiled, arrays, size, programs)
+        # Rows that change are looked at when their turn comes.
+        self.epochs = Epochs(compiled, arrays, size, programs, ahead=not run.loader.changes)
         # The smaller last batch is one that the same function gets: it becomes machine code when it has come often.
         self._rest = None if run.loader.drop_last or not left else Epochs(compiled, arrays, left, programs, ahead=False)
         # A run that goes on from a checkpoint has come as far as one in one go.
@@ -106,6 +111,7 @@ class CompiledEpochs:
         """
         order, size = run.loader.order(run.epoch), run.loader.batch_size
         whole = len(run.loader.data) // size
+        self._augment(run)
         self.epochs.begin(order, whole)
         while run.batch < whole:
             last = min(run.batch + (1 if one_by_one else self._chunk), whole)
@@ -120,6 +126,15 @@ class CompiledEpochs:
                 return batches(run, step, seen, after_batch)
             after_batch()
         return True
+
+    def _augment(self, run: Run) -> None:
+        """Change the pictures for the epoch that begins, a part at a time that the caches hold."""
+        augmentation, x = run.loader.augmentation, run.loader.data.x
+        if augmentation is not None:
+            rows = np.arange(len(x))
+            for first in range(0, len(x), _AT_A_TIME):
+                part = slice(first, first + _AT_A_TIME)
+                self._arrays[0][part] = augmentation(x[part], rows[part], run.epoch)
 
     def _advance(self, run: Run, step: Step, seen: Seen, part: Epochs, first: int, last: int) -> bool:
         """Do steps first up to, not including, last, or some of them; False if the next one must be done operation by

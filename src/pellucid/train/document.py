@@ -16,6 +16,7 @@ from pellucid.core.tensor import Tensor
 from pellucid.data import MinMax, Standardize
 from pellucid.errors import ArgumentError, ArgumentTypeError, DTypeError, FileFormatError, ShapeError
 from pellucid.graph import Graph, Value
+from pellucid.graph.encode import CONSTANT
 from pellucid.nn import Module
 from pellucid.train.container import digest
 from pellucid.train.loaded import Part
@@ -67,7 +68,7 @@ def contents(model: Module, graph: Graph) -> tuple[dict[str, Array], list[dict[s
         if not name:
             array = item.tensor.data
             key = (array.dtype.str, array.shape, array.tobytes())
-            name = constants.setdefault(key, f"{RESERVED}constant.{len(constants)}")
+            name = constants.setdefault(key, f"{CONSTANT}{len(constants)}")
             arrays[name] = array
         tensors.append(name)
     return arrays, parts, tensors

@@ -29,8 +29,9 @@ from pellucid.errors import (
     ShapeError,
 )
 from pellucid.graph import Graph, record_batched
-from pellucid.graph.encode import from_document, to_document
+from pellucid.graph.encode import CONSTANT, from_document, to_document
 from pellucid.nn import Module
+from pellucid.nn.attention.maps import aside
 from pellucid.train.container import read, write
 from pellucid.train.document import (
     FORMAT,
@@ -134,7 +135,7 @@ def load(path: Any) -> LoadedModel:
     document = as_document(file_path.name, arrays, metadata)
     parts, tensors = parts_in(file_path.name, document["parts"], arrays)
     scaler = scaler_in(file_path.name, document["preprocessing"], arrays)
-    tensors.update((name, wrap(arrays[name])) for name in arrays if name.startswith(f"{RESERVED}constant."))
+    tensors.update((name, wrap(arrays[name])) for name in arrays if name.startswith(CONSTANT))
     try:
         graph = from_document(document["graph"], tensors)
     except GraphError as error:
@@ -169,7 +170,7 @@ def load_weights(path: Any) -> dict[str, Array]:
 
 
 def _recorded(model: Module, example: Any, scaler: Any) -> Graph:
-    with modes_kept(model), enable_grad():  # the loaded graph shall have gradients too
+    with modes_kept(model), aside(), enable_grad():  # the loaded graph shall have gradients too
         model.eval()
         if example is not None:
             return record_batched(model, *_given(model, example))

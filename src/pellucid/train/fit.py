@@ -59,6 +59,7 @@ def fit(
     shuffle: bool = True,
     seed: int = 0,
     drop_last: bool = False,
+    augment: Any = None,
     schedule: Any = None,
     schedule_every: str | None = None,
     clip_norm: float | None = None,
@@ -96,6 +97,8 @@ def fit(
         shuffle : a new order every epoch
         seed : fixes the order of the rows and the rows held out
         drop_last : leave out a last batch that is smaller
+        augment : a Transform of `data.augment`, or several done in turn: the network is trained on changed copies of
+            the pictures, other ones every epoch, and measured on the held-out ones as they are
         schedule : a schedule of `pellucid.optim` on this optimizer, a function of the optimizer that makes one, or a
             name: "cosine", "one_cycle", "linear", "exponential", "step". One that is made here ends with the run: the
             optimizer then has its own rate again
@@ -131,7 +134,7 @@ def fit(
         EarlyStopping callback tells which they are, and returns the history, with `stopped_by` "interrupt"; a second
         Ctrl-C does not wait for the step.
     """
-    loader, held_out, rows, kept = _data(model, data, validation, batch_size, shuffle, seed, drop_last)
+    loader, held_out, rows, kept = _data(model, data, validation, batch_size, shuffle, seed, drop_last, augment)
     criterion = make_loss(loss)
     chosen = as_metrics(metrics)
     if next(model.parameters(), None) is None and not isinstance(optimizer, Optimizer):
@@ -189,7 +192,14 @@ def fit(
 
 
 def _data(
-    model: Module, data: Any, validation: Any, batch_size: Any, shuffle: bool, seed: int, drop_last: bool
+    model: Module,
+    data: Any,
+    validation: Any,
+    batch_size: Any,
+    shuffle: bool,
+    seed: int,
+    drop_last: bool,
+    augment: Any,
 ) -> tuple[Loader, Dataset | None, int, Array | None]:
     """The loader, the held-out set, how many rows were given, and which of them the loader has, where some are held
     out."""
@@ -197,7 +207,10 @@ def _data(
     if dataset.y is None:
         raise DataError("train.no-targets", rows=len(dataset))
     if isinstance(data, Loader):
+        if augment is not None:
+            raise ArgumentError("train.augment-loader")
         batch_size, shuffle, seed, drop_last = data.batch_size, data.shuffle, data.seed, data.drop_last
+        augment = data.augment
     rows, held_out, kept = len(dataset), None, None
     if isinstance(validation, bool | str):
         raise ArgumentTypeError("train.validation-type", value=shown(validation), type=type(validation).__name__)
@@ -210,9 +223,13 @@ def _data(
             raise DataError("train.no-targets", rows=len(held_out))
         if held_out.x.shape[1:] != dataset.x.shape[1:]:
             raise ShapeError("train.validation-shape", validation=held_out.x.shape, training=dataset.x.shape)
-    if isinstance(data, Loader) and dataset is data.data:
-        return data, held_out, rows, kept
-    return Loader(dataset, batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last), held_out, rows, kept
+    loader = data
+    if not isinstance(data, Loader) or dataset is not data.data:
+        loader = Loader(dataset, batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last, augment=augment)
+    changed = loader.augmentation
+    if changed is not None and changed.row_shape != dataset.x.shape[1:]:
+        raise ShapeError("train.augment-size", given=dataset.x.shape[1:], augmented=changed.row_shape)
+    return loader, held_out, rows, kept
 
 
 def _prepared(model: Module, data: Any) -> Dataset:

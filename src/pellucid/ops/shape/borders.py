@@ -16,7 +16,7 @@ from pellucid.errors import DTypeError, ShapeError
 from pellucid.ops._families.movement import movement
 from pellucid.ops._families.reduction import normalize_axes, one_axis
 from pellucid.ops.shape.joining import concatenate
-from pellucid.ops.shape.layout import as_shape, flatten, reshape
+from pellucid.ops.shape.layout import as_shape, broadcast_to, flatten, reshape
 
 
 def _pad_spec(x: Spec, *, widths: tuple[tuple[int, int], ...], value: float) -> Spec:
@@ -52,8 +52,6 @@ def pad(x: Any, /, widths: Any, mode: str = "constant", value: float = 0) -> Ten
     Raises
         ShapeError: the widths do not fit the axes, are negative, or "reflect" and "wrap" ask for more than there is.
     """
-    from pellucid.ops.index import take
-
     x = as_tensor(x)
     check("mode", mode, Options("constant", "reflect", "edge", "wrap"))
     try:
@@ -72,13 +70,31 @@ def pad(x: Any, /, widths: Any, mode: str = "constant", value: float = 0) -> Ten
     for axis, (before, after) in enumerate(sides):
         n = x.shape[axis]
         limit = {"reflect": n - 1, "wrap": n, "edge": max(before, after) if n else -1}[mode]
-        if max(before, after) > limit:
+        if max(before, after) > max(limit, 0):
             raise ShapeError(
                 "ops.pad-mode", mode=mode, axis=axis, length=n, width=max(before, after), limit=max(limit, 0)
             )
         if before or after:
-            y = take(y, np.pad(np.arange(n), (before, after), mode=mode), axis=axis)  # type: ignore[call-overload]
+            y = _bordered(y, axis, before, after, mode)
     return y
+
+
+def _bordered(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
+    """Slices of the tensor in front of it and behind it: their gradients are slices too, and nothing is scattered."""
+    n, lead = x.shape[axis], (slice(None),) * axis
+
+    def part(first: int, count: int) -> Tensor:
+        return x[(*lead, slice(first, first + count))]
+
+    if mode == "reflect":
+        ends = [flip(part(1, before), axis), flip(part(n - 1 - after, after), axis)]
+    elif mode == "wrap":
+        ends = [part(n - before, before), part(0, after)]
+    else:
+        shapes = [(*x.shape[:axis], width, *x.shape[axis + 1 :]) for width in (before, after)]
+        ends = [broadcast_to(part(0, 1), shapes[0]), broadcast_to(part(n - 1, 1), shapes[1])]
+    parts = [ends[0]] * (before > 0) + [x] + [ends[1]] * (after > 0)
+    return concatenate(parts, axis=axis)
 
 
 def _flip_vjp(i: int, g: Tensor, y: Tensor, xs: list[Any], axis: tuple[int, ...]) -> Tensor:

@@ -1,0 +1,114 @@
+"""How what convolutions work on lies in memory: a graph comes in; the graph with the copies that this takes leaves, and
+the order of axes of each value that lies otherwise than row by row. Called by `prepared`.
+
+Samples lie closest, then channels, then places: (N, C, H, W) lies as H, W, C, N. So a vector holds one place of several
+samples, and whatever a convolution, a pooling or a normalisation does to a place it does to whole vectors, with any
+stride and at any border. Inputs and weights come and results go as NumPy has them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pellucid.compiler.convolutions import has_rule, role_of
+from pellucid.compiler.layout import Families
+from pellucid.core.op import REGISTRY
+from pellucid.graph.ir import Graph, Instruction, Value, leaves, mapped
+
+Orders = dict[int, tuple[int, ...]]
+
+
+def with_pictures(graph: Graph) -> tuple[Graph, Orders]:
+    """The graph with copies, and the orders of its pictures; the graph itself where it has no convolution."""
+    convolutions = [i for i in graph.instructions if i.op.family == "convolution" and has_rule(i)]
+    if not convolutions:
+        return graph, {}
+    pictures = _pictures(graph, convolutions)
+    return _Copies(graph, pictures).made()
+
+
+def _pictures(graph: Graph, convolutions: list[Instruction]) -> set[int]:
+    """The results that lie with the samples closest: those with the axes and the number of samples of a convolution's,
+    unless they are or meet a kernel's gradient or new state."""
+    kinds = {(i.output.spec.ndim, _samples(i)) for i in convolutions}
+    families = Families()
+    made = {i.output.id for i in graph.instructions}
+    for i in graph.instructions:
+        if i.op.family == "elementwise":
+            for x in i.inputs:
+                if isinstance(x, Value) and x.id in made and x.spec.shape == i.output.spec.shape:
+                    families.join(x.id, i.output.id)
+    rows = {families.of(i.output.id) for i in convolutions if role_of(i) == "k"}
+    rows |= {families.of(value.id) for _, value in graph.updates}
+    return {
+        v.id
+        for v in (i.output for i in graph.instructions)
+        if v.spec.ndim > 2 and (v.spec.ndim, v.spec.shape[0]) in kinds and families.of(v.id) not in rows
+    }
+
+
+def _samples(instruction: Instruction) -> int:
+    return int(instruction.inputs[0].spec.shape[0])
+
+
+def _closest_first(value: Value) -> tuple[int, ...]:
+    """The order with the samples closest, then the channels."""
+    ndim = value.spec.ndim
+    return (*range(2, ndim), 1, 0) if ndim > 1 else (0,)
+
+
+class _Copies:
+    """A graph while copies are put into it."""
+
+    def __init__(self, graph: Graph, pictures: set[int]) -> None:
+        self._graph, self._pictures = graph, pictures
+        known = [*graph.inputs, *(c.value for c in graph.captured), *(i.output for i in graph.instructions)]
+        self._following = max((v.id for v in known), default=0) + 1
+        self._made_by = {i.output.id: i for i in graph.instructions}
+        self._instructions: list[Instruction] = []
+        self._copies: dict[int, Value] = {}
+        self._orders: Orders = {i.output.id: _closest_first(i.output) for i in graph.instructions if i.output.id in pictures}
+
+    def made(self) -> tuple[Graph, Orders]:
+        """The graph and the orders."""
+        graph = self._graph
+        returned = {v.id for v in leaves(graph.outputs) if isinstance(v, Value)}
+        flattened: dict[int, Value] = {}
+        for i in graph.instructions:
+            inputs = tuple([flattened.get(x.id, x) if isinstance(x, Value) else x for x in i.inputs])
+            if i.op.family == "convolution" and has_rule(i):
+                role = role_of(i)
+                inputs = tuple(
+                    [x if n == 1 and role != "k" else self._as_picture(x) for n, x in enumerate(inputs)]
+                )
+            self._instructions.append(i if inputs == i.inputs else replace(i, inputs=inputs))
+            if self._flattens(i):
+                copy = self._copy(i.output)
+                self._orders[copy.id] = (*range(1, copy.spec.ndim), 0)
+                flattened[i.output.id] = copy
+        rows = {v: self._copy(self._made_by[v].output) for v in returned & self._pictures}
+        outputs = mapped(graph.outputs, lambda v: rows.get(v.id, v) if isinstance(v, Value) else v)
+        return replace(graph, instructions=tuple(self._instructions), outputs=outputs), self._orders
+
+    def _as_picture(self, value: Value) -> Value:
+        """The value if it is in memory as a picture, else its copy that is."""
+        made = self._made_by.get(value.id)
+        if value.id in self._pictures and made is not None and made.op.family != "movement":
+            return value
+        if value.id not in self._copies:
+            copy = self._copies[value.id] = self._copy(value)
+            self._orders[copy.id] = _closest_first(copy)
+        return self._copies[value.id]
+
+    def _copy(self, value: Value) -> Value:
+        copy = Value(self._following, value.spec)
+        self._following += 1
+        self._instructions.append(Instruction(REGISTRY["positive"], (value,), {}, copy))
+        return copy
+
+    def _flattens(self, i: Instruction) -> bool:
+        """Whether a picture is made a row a sample, as in front of a fully connected layer."""
+        if i.op.name != "reshape" or i.inputs[0].id not in self._pictures:
+            return False
+        before, after = i.inputs[0].spec.shape, i.output.spec.shape
+        return len(after) < len(before) and after[:1] == before[:1] and [n for n in before if n > 1] != [n for n in after if n > 1]

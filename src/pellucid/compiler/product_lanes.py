@@ -1,0 +1,134 @@
+"""A product whose factors both lie along k comes in; LLVM instructions leave. Called by product.
+
+Lanes are k, so that nothing has to be turned: the gradient of a convolution's kernel, whose sums run over all samples
+and places. Rows and columns are taken in blocks whose sums stay in registers, a vector each, whose lanes are added
+when all is summed. The order of additions depends on the block's number of columns alone, which is the same for all
+threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pellucid.compiler.llvm_expressions import Place, first_lanes, varying
+from pellucid.compiler.llvm_writer import NOTHING, Value, literal
+from pellucid.compiler.nest import Product
+from pellucid.compiler.product_blocks import rows_of
+from pellucid.compiler.product_panel import Rows, number
+
+if TYPE_CHECKING:
+    from pellucid.compiler.emit_llvm import Emitter
+
+_BLOCK = {32: (6, 4), 16: (4, 3)}
+"""Rows and columns of a block, by the number of registers."""
+
+_IN_FLIGHT = 8
+"""Sums that a core can work on at once; of a smaller block there are several side by side, of other k."""
+
+
+class LaneSums(Rows):
+    """A product as it is written."""
+
+    def __init__(self, e: Emitter, p: Product) -> None:
+        super().__init__(e, p)
+        most_rows, columns = _BLOCK[e.target.registers]
+        self.rows = min(most_rows, rows_of(e, p)[1])
+        blocks = -(-p.n_stop // columns)
+        self.columns = -(-p.n_stop // blocks)
+        self.start, self.stop = e.value(p.m_start), e.value(p.m_stop)
+        self.changed = frozenset[object]().union(*(e.changed(s) for s in p.body))
+
+    def all(self) -> None:
+        """Every block."""
+        e = self.e
+        whole = self.p.n_stop // self.columns * self.columns
+        unit = rows_of(e, self.p)[0]
+
+        def row(m: Value) -> None:
+            e.loop(number(0), number(whole), self.columns, self.changed, [], lambda n: self._tile(m, n, self.columns))
+            if whole < self.p.n_stop:
+                self._tile(m, number(whole), self.p.n_stop - whole)
+
+        self.exact = unit % self.rows == 0
+        e.loop(self.start, self.stop, self.rows, self.changed, [], row)
+
+    def _tile(self, m: Value, n: Value, columns: int) -> None:
+        e, p, lanes = self.e, self.p, self.lanes
+        places = [self._place(m, r) for r in range(self.rows)]
+        keys = [f"{r} {c}" for r in range(self.rows) for c in range(columns)]
+        vectors, rest = divmod(p.k_stop, lanes)
+        side = min(max(_IN_FLIGHT // len(keys), 1), max(vectors, 1))
+        parts = [dict.fromkeys(keys, literal(0, p.dtype, lanes)) for _ in range(side)]
+        holders = [(part, key) for part in parts for key in keys]
+
+        def every_k() -> None:
+            stepped = vectors // side * side
+
+            def some(k: Value) -> None:
+                for i, part in enumerate(parts):
+                    self._step((varying(k), i * lanes), places, n, columns, part, None)
+
+            e.loop(number(0), number(stepped * lanes), side * lanes, NOTHING, holders, some)
+            for v in range(stepped, vectors):
+                self._step((varying(number(v * lanes)), 0), places, n, columns, parts[0], None)
+            if rest:
+                mask = first_lanes(rest, lanes)
+                self._step((varying(number(vectors * lanes)), 0), places, n, columns, parts[0], mask)
+
+        self.over(p.sums, holders, every_k)
+        sums = parts[0]
+        for part in parts[1:]:
+            for key in keys:
+                sums[key] = e.operation("+", [sums[key], part[key]], p.dtype)
+        for r, place in enumerate(places):
+            totals = [e.across("add", sums[f"{r} {c}"]) for c in range(columns)]
+            self._row(m, r, place, n, totals)
+
+    def _place(self, m: Value, row: int) -> Place:
+        """Where a row of a block is; a row beyond the end is the last one again."""
+        if self.exact or row == 0:
+            return varying(m), row
+        e = self.e
+        last, there = e.whole("sub", self.stop, number(1)), e.whole("add", m, number(row))
+        return varying(e.select(e.compared("<", there, last), there, last)), 0
+
+    def _step(
+        self,
+        k: Place,
+        places: Sequence[Place],
+        n: Value,
+        columns: int,
+        sums: dict[str, Value],
+        mask: Value | None,
+    ) -> None:
+        """One vector of k: every row's times every column's."""
+        e, p = self.e, self.p
+        factors = []
+        for c in range(columns):
+            self.enter(p.k, {p.n: (varying(n), c), p.k: k}, mask)
+            factors.append(e.value(p.b))
+        for r, place in enumerate(places):
+            self.enter(p.k, {p.m: place, p.k: k}, mask)
+            a = e.value(p.a)
+            for c, b in enumerate(factors):
+                key = f"{r} {c}"
+                sums[key] = e.operation("fma", [a, b, sums[key]], p.dtype)
+        self.leave()
+
+    def _row(self, m: Value, row: int, place: Place, n: Value, totals: list[Value]) -> None:
+        """The body for a row's sums, if there is such a row."""
+        e, p = self.e, self.p
+
+        def write() -> None:
+            for c, total in enumerate(totals):
+                copy = self.enter(None, {p.m: place, p.n: (varying(n), c)})
+                copy.names[p.name] = varying(total)
+                e.write_copies([copy], p.body)
+            self.leave()
+
+        if self.exact or row == 0:
+            write()
+        else:
+            exists = e.compared("<", e.whole("add", m, number(row)), self.stop)
+            e.when(exists, self.changed, [], write)

@@ -1,0 +1,118 @@
+"""What the normalisations that treat channels (axis 1) share: a Module with a weight, a bias and running statistics for
+each channel, and what is done to such vectors and to the shapes of inputs. batch_norm.py, instance_norm.py and
+group_norm.py call it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pellucid._typing import Shape
+from pellucid.core.check import Flag, Integer, Real, checked
+from pellucid.core.context import default_dtype, no_grad
+from pellucid.core.tensor import Tensor, as_tensor, wrap
+from pellucid.errors import ShapeError
+from pellucid.nn.module import Module, Parameter
+from pellucid.ops.elementwise import sqrt, square
+from pellucid.ops.reduce import mean
+from pellucid.ops.shape import reshape
+
+
+def over_channels(t: Any, ndim: int) -> Any:
+    """A vector of one value a channel, shape (C,), so that it meets axis 1 of `ndim` axes."""
+    t = as_tensor(t)
+    return t if ndim == 2 else reshape(t, (*t.shape, *(1,) * (ndim - 2)))
+
+
+def check_channels(layer: str, shape: Shape, *vectors: Any) -> None:
+    """Raise unless the vectors that are there hold one value for each channel of an input.
+
+    Raises
+        ShapeError: they do not.
+    """
+    for t in vectors:
+        if t is not None and as_tensor(t).shape != (shape[1],):
+            raise ShapeError(
+                "nn.norm-channels", layer=layer, shape=shape, axis=1, given=shape[1], expected=as_tensor(t).size
+            )
+
+
+def scaled(y: Tensor, weight: Any, bias: Any) -> Tensor:
+    """y·weight[c] + bias[c]; None is left out."""
+    if weight is not None:
+        y = y * over_channels(weight, y.ndim)
+    return y if bias is None else y + over_channels(bias, y.ndim)
+
+
+def standardized(x: Tensor, axes: tuple[int, ...], eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """x with mean 0 and variance 1 over axes, and that mean and variance, whose axes are kept."""
+    average = mean(x, axes, keepdims=True)
+    centred = x - average
+    variance = mean(square(centred), axes, keepdims=True)
+    return centred / sqrt(variance + eps), average, variance
+
+
+def move_on(running: Tensor, now: Tensor, momentum: Any) -> None:
+    """Move a running statistic, shape (C,), on towards what it is in this batch by `momentum`."""
+    with no_grad():
+        running.assign(running * (1.0 - momentum) + reshape(now.detach(), running.shape) * momentum)
+
+
+class PerChannel(Module):
+    """Weight, bias and running statistics for each channel, and the shapes that a layer takes."""
+
+    between_layers = True
+    # How a message calls the layer, how many axes its inputs may have, and their shapes in words.
+    called = ""
+    takes: tuple[int, ...] = ()
+    shapes = ""
+
+    weight: Parameter | None
+    bias: Parameter | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+
+    @checked(
+        num_features=Integer(1),
+        eps=Real(0),
+        momentum=Real(0, 1, none=True),
+        affine=Flag(),
+        track_running_stats=Flag(),
+        bias=Flag(),
+    )
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        bias: bool = True,
+        dtype: Any = None,
+    ) -> None:
+        self.num_features, self.eps, self.momentum = int(num_features), float(eps), momentum
+        self.affine, self.track_running_stats = bool(affine), bool(track_running_stats)
+        kind = default_dtype() if dtype is None else np.dtype(dtype)
+        self.register_parameter("weight", Parameter(np.ones(num_features), dtype=kind) if affine else None)
+        self.register_parameter("bias", Parameter(np.zeros(num_features), dtype=kind) if affine and bias else None)
+        kept = self.track_running_stats
+        self.register_buffer("running_mean", wrap(np.zeros(num_features, kind)) if kept else None)
+        self.register_buffer("running_var", wrap(np.ones(num_features, kind)) if kept else None)
+        self.register_buffer("num_batches_tracked", wrap(np.zeros((), np.int64)) if kept else None)
+
+    def _check(self, shape: Shape, axis: int = 1) -> None:
+        if len(shape) not in self.takes:
+            raise ShapeError("nn.norm-axes", layer=self.called, shape=shape, expected=self.shapes)
+        if shape[axis] != self.num_features:
+            facts = {"given": shape[axis], "expected": self.num_features}
+            raise ShapeError("nn.norm-channels", layer=self.called, shape=shape, axis=axis, **facts)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
