@@ -18,7 +18,7 @@ PUBLIC = {
         hardsigmoid hardswish hardtanh hypot iinfo inf int16 int32 int64 int8 integers is_grad_enabled isclose
         isdtype isfinite isinf isnan language leaky_relu less less_equal linspace load log log10 log1p log2
         log_sigmoid log_softmax logaddexp logical_and logical_not logical_or logical_xor logsumexp manual_seed
-        matmul matrix_transpose max maximum mean meshgrid min minimum mish moveaxis multiply multiply_add nan
+        matmul matrix_transpose max maximum mean meshgrid min minimum mish models moveaxis multiply multiply_add nan
         negative newaxis nextafter nn no_grad nonzero norm normal not_equal one_hot ones ones_like ops optim outer
         pad permutation permute permute_dims pi positive pow power predict prelu prod reciprocal relu relu6
         remainder repeat reshape result_type roll round rrelu save scatter_add searchsorted seed selu
@@ -38,6 +38,8 @@ PUBLIC = {
         augment
         Dataset Loader MinMax Scaler Standardize as_dataset blobs circles curve digits encode_labels fashion_mnist
         idx_folder k_fold mnist npz npz_splits read_idx spirals train_test_split two_moons write_idx xor
+        Recordings audio_folder read_wav spoken_digits write_wav
+        BytePairTokenizer CharTokenizer TextBlocks read_text split_tokens text_windows tiny_shakespeare tokenizer_from
     """,
     "pellucid.data.augment": """
         Cutout RandomCrop RandomHorizontalFlip RandomShift Transform augmented
@@ -52,32 +54,44 @@ PUBLIC = {
         Batch Captured Expectation Graph Instruction Ran Read Scope Value bind generalize record record_batched
         replay run verify
     """,
+    "pellucid.models": """
+        CharLSTM GPT NextTokenLoss SpokenWordCNN SpokenWordGRU generate
+    """,
     "pellucid.nn": """
-        Activation AdaptiveLogSoftmaxWithLoss AlphaDropout BCELoss BCEWithLogitsLoss BatchNorm1d Bilinear CELU
-        BatchNorm2d BatchNorm3d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d LocalResponseNorm Parallel
-        Residual parametrizations parametrize
-        Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d DepthwiseSeparableConv2d
-        CosineEmbeddingLoss CrossEntropyLoss Dropout ELU Embedding Flatten FocalLoss GELU GLU GaussianNLLLoss
-        GRU GRUCell LSTM LSTMCell RNN RNNCell
-        Hardshrink Hardsigmoid Hardswish Hardtanh HingeEmbeddingLoss HuberLoss Identity KLDivLoss L1Loss LayerNorm
-        LeakyReLU LearnedPositionalEncoding Linear LinearCrossEntropyLoss LogSigmoid LogSoftmax Loss MSELoss MarginRankingLoss Mish Module
-        ModuleDict ModuleList MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss MultiheadAttention NLLLoss PReLU Parameter
-        PoissonNLLLoss QuantileLoss RMSNorm RReLU ReLU ReLU6 RotaryEmbedding SELU Sequential SiLU Sigmoid SinusoidalPositionalEncoding SmoothL1Loss
-        SoftMarginLoss Softmax Softmin Softplus Softshrink Softsign StartFinding Tanh Tanhshrink Threshold
-        Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer
-        TripletMarginLoss TripletMarginWithDistanceLoss Unflatten attention_maps check_initialization functional init losses
+        Activation AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveLogSoftmaxWithLoss
+        AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d AlphaDropout AvgPool1d AvgPool2d AvgPool3d BCELoss
+        BCEWithLogitsLoss BatchNorm1d BatchNorm2d BatchNorm3d Bilinear CELU CircularPad1d CircularPad2d
+        CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d
+        ConvTranspose3d CosineEmbeddingLoss CrossEntropyLoss DepthwiseSeparableConv2d Dropout ELU Embedding Flatten
+        FocalLoss Fold GELU GLU GRU GRUCell GaussianNLLLoss GroupNorm Hardshrink Hardsigmoid Hardswish Hardtanh
+        HingeEmbeddingLoss HuberLoss Identity InstanceNorm1d InstanceNorm2d InstanceNorm3d KLDivLoss L1Loss LPPool1d
+        LPPool2d LPPool3d LSTM LSTMCell LayerNorm LeakyReLU LearnedPositionalEncoding Linear LinearCrossEntropyLoss
+        LocalResponseNorm LogSigmoid LogSoftmax Loss MSELoss MarginRankingLoss MaxPool1d MaxPool2d MaxPool3d
+        MaxUnpool1d MaxUnpool2d MaxUnpool3d Mish Module ModuleDict ModuleList MultiLabelMarginLoss
+        MultiLabelSoftMarginLoss MultiMarginLoss MultiheadAttention NLLLoss PReLU Parallel Parameter PixelShuffle
+        PixelUnshuffle PoissonNLLLoss QuantileLoss RMSNorm RNN RNNCell RReLU ReLU ReLU6 ReflectionPad1d
+        ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d Residual RotaryEmbedding
+        SELU Sequential SiLU Sigmoid SinusoidalPositionalEncoding SmoothL1Loss SoftMarginLoss Softmax Softmin
+        Softplus Softshrink Softsign StartFinding Tanh Tanhshrink Threshold Transformer TransformerDecoder
+        TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer TripletMarginLoss
+        TripletMarginWithDistanceLoss Unflatten Unfold Upsample ZeroPad1d ZeroPad2d ZeroPad3d attention_maps
+        check_initialization functional init losses parametrizations parametrize
+        LogMelSpectrogram MFCC MelSpectrogram Spectrogram
     """,
     "pellucid.nn.functional": """
-        group_norm instance_norm local_response_norm
-        alpha_dropout batch_norm bilinear binary_cross_entropy binary_cross_entropy_with_logits celu
-        conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
-        cosine_embedding_loss cross_entropy dropout elu embedding focal_loss gaussian_nll_loss gelu glu hardshrink
-        hardsigmoid hardswish hardtanh hinge_embedding_loss huber_loss kl_div l1_loss layer_norm leaky_relu linear
-        linear_cross_entropy log_softmax logsigmoid margin_ranking_loss mish mse_loss multi_margin_loss
-        multilabel_margin_loss multilabel_soft_margin_loss nll_loss normalize one_hot pairwise_distance
-        poisson_nll_loss prelu quantile_loss relu relu6 rms_norm rotary rrelu scaled_dot_product_attention selu sigmoid silu smooth_l1_loss
+        adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d
+        adaptive_max_pool3d alpha_dropout avg_pool1d avg_pool2d avg_pool3d batch_norm bilinear binary_cross_entropy
+        binary_cross_entropy_with_logits celu conv1d conv2d conv3d conv_transpose1d conv_transpose2d
+        conv_transpose3d cosine_embedding_loss cross_entropy dropout elu embedding focal_loss fold gaussian_nll_loss
+        gelu glu group_norm hardshrink hardsigmoid hardswish hardtanh hinge_embedding_loss huber_loss instance_norm
+        interpolate kl_div l1_loss layer_norm leaky_relu linear linear_cross_entropy local_response_norm log_softmax
+        logsigmoid lp_pool1d lp_pool2d lp_pool3d margin_ranking_loss max_pool1d max_pool2d max_pool3d max_unpool1d
+        max_unpool2d max_unpool3d mish mse_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss
+        nll_loss normalize one_hot pad pairwise_distance pixel_shuffle pixel_unshuffle poisson_nll_loss prelu
+        quantile_loss relu relu6 rms_norm rotary rrelu scaled_dot_product_attention selu sigmoid silu smooth_l1_loss
         soft_margin_loss softmax softmin softplus softshrink softsign tanh tanhshrink threshold triplet_margin_loss
-        triplet_margin_with_distance_loss
+        triplet_margin_with_distance_loss unfold
+        create_dct mel_frequencies melscale_fbanks power_to_db spectrogram
     """,
     "pellucid.nn.parametrizations": """
         spectral_norm weight_norm

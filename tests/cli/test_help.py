@@ -10,17 +10,18 @@ import pellucid as pl
 from pellucid.cli.app import application
 from pellucid.cli.help import wrap
 from pellucid.cli.settings import SETTINGS
+from pellucid.cli.text_settings import TEXT_SETTINGS
 from pellucid.train.progress import width
 from tests.cli.shell import call
 
-COMMANDS = ["train", "evaluate", "predict", "summary", "data"]
+COMMANDS = ["train", "evaluate", "predict", "generate", "summary", "data"]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("command", ["", *COMMANDS, "train text"])
 def test_help(command: str, language: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    done = call(capsys, *filter(None, [command]), "--help", "--lang", language)
+    done = call(capsys, *command.split(), "--help", "--lang", language)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith({"en": "Usage: pellucid", "zh": "用法：pellucid"}[language])
     prose = [line for line in done.out.splitlines() if not line.startswith("  pellucid ")]
@@ -42,12 +43,21 @@ def test_every_hyper_parameter_is_an_option(capsys: pytest.CaptureFixture[str]) 
         assert setting.kind.read("x", setting.kind.show(setting.default)) == setting.default, setting.name
 
 
+def test_every_setting_of_a_language_model_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    page = call(capsys, "train", "text", "--help").out
+    for setting in TEXT_SETTINGS:
+        assert f"  --{setting.name} " in page
+        assert setting.kind.read("x", setting.kind.show(setting.default)) == setting.default, setting.name
+
+
 def test_examples_on_the_pages_are_understood() -> None:
     """Each names an option or a command that there is."""
     group = application()
-    for line in [*group.examples, *(line for c in COMMANDS for line in group.commands[c].examples)]:
-        name, *words = line.split()[1:]
-        known = {flag for parameter in group.commands[name].params for flag in parameter.opts}
+    commands = {**group.commands, **group.further}
+    for line in [*group.examples, *(line for command in commands.values() for line in command.examples)]:
+        words = line.split()[1:]
+        name = next(n for n in (" ".join(words[:2]), words[0]) if n in commands)
+        known = {flag for parameter in commands[name].params for flag in parameter.opts}
         assert {w for w in words if w.startswith("--")} <= known, line
 
 

@@ -46,9 +46,7 @@ def test_gpt(bias: bool, length: int) -> None:
     for parameter in model.parameters():
         parameter.data = RNG.normal(size=parameter.shape) * 0.5
     tokens, following = RNG.integers(0, 13, (2, length)), RNG.integers(0, 13, (2, length))
-    theirs = {
-        name: torch.tensor(parameter.data, requires_grad=True) for name, parameter in model.named_parameters()
-    }
+    theirs = {name: torch.tensor(parameter.data, requires_grad=True) for name, parameter in model.named_parameters()}
     expected = nanogpt(theirs, torch.tensor(tokens), 2, 3)
     scores = model(tokens)
     np.testing.assert_allclose(scores.data, expected.detach().numpy(), rtol=1e-10, atol=1e-11)
@@ -61,9 +59,7 @@ def test_gpt(bias: bool, length: int) -> None:
     their_loss.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None
-        np.testing.assert_allclose(
-            parameter.grad.data, theirs[name].grad.numpy(), rtol=1e-8, atol=1e-11, err_msg=name
-        )
+        np.testing.assert_allclose(parameter.grad.data, theirs[name].grad.numpy(), rtol=1e-8, atol=1e-11, err_msg=name)
 
 
 def test_char_lstm() -> None:

@@ -248,10 +248,10 @@ def test_lp_pooling_of_zeros_has_gradient_0_like_pytorchs() -> None:
         (1, 2, None, 0, (2, 3, 8), None),
         (1, 3, 2, 1, (3, 9), None),
         (2, 2, None, 0, (2, 3, 6, 8), None),
-        (2, (2, 3), (3, 3), (1, 1), (2, 3, 8, 9), None),
+        (2, (2, 3), (3, 3), (1, 1), (2, 3, 6, 7), None),
         (2, 2, 2, 0, (2, 3, 7, 9), (7, 9)),
         (2, 2, 2, 0, (2, 3, 7, 9), (2, 3, 7, 9)),
-        (2, 3, 2, 0, (3, 7, 8), (3, 7, 8)),
+        (2, 3, 2, 0, (3, 7, 8), (7, 8)),
         (3, 2, None, 0, (1, 2, 4, 6, 4), None),
         (2, 2, None, 0, (0, 3, 6, 8), None),
     ],
@@ -271,6 +271,8 @@ def test_unpooling(axes: int, kernel: Any, stride: Any, padding: Any, shape: Any
     if axes == 2 and stride == 2 and kernel == 3:
         return  # windows overlap: which of the values stays is left open by PyTorch
     np.testing.assert_array_equal(y.numpy(), t.detach().numpy())
+    if not values.size:
+        return
     weight = rng.normal(size=y.shape)
     g = pl.autograd.grad((y * y).sum() + (y * weight).sum(), a, create_graph=True)
     (h,) = torch.autograd.grad((t * t).sum() + (t * torch.tensor(weight)).sum(), b, create_graph=True)
@@ -285,7 +287,7 @@ def test_unpooling(axes: int, kernel: Any, stride: Any, padding: Any, shape: Any
 
 @pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
 @pytest.mark.parametrize(
-    ("shape", "widths"), [((5,), (1, 2)), ((4, 5), (2, 1)), ((2, 3, 4, 5), (1, 2, 3, 0)), ((2, 4, 5), (1, -1, -2, 3))]
+    ("shape", "widths"), [((5,), (1, 2)), ((4, 5), (2, 1)), ((2, 3, 4, 5), (1, 2, 3, 0)), ((2, 4, 5), (1, -1, -2, 2))]
 )
 def test_pad(mode: str, shape: tuple[int, ...], widths: tuple[int, ...]) -> None:
     if mode != "constant" and len(shape) == 1:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -92,14 +93,21 @@ def usage_error(problem: click.UsageError) -> PellucidError:
 
 
 class _Application(Group):
-    """The group, which knows what to suggest for a command that is not there."""
+    """The group, which knows what to suggest for a command that is not there.
+
+    Attributes
+        further : commands of two words, which the list of commands names by their first
+    """
+
+    further: Mapping[str, Command] = MappingProxyType({})
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if args[:2] == ["train", "text"]:
-            return "train text", _train_text(), args[2:]
+        both = " ".join(args[:2])
+        if both in self.further:
+            return both, self.further[both], args[2:]
         if not name.startswith("-") and name not in self.commands:
             raise ArgumentError(
                 "cli.no-command", name=name, options=", ".join(self.commands), suggestion=closest(name, self.commands)
@@ -107,7 +115,7 @@ class _Application(Group):
         return super().resolve_command(ctx, args)
 
 
-def application() -> Group:
+def application() -> _Application:
     """The group with all its commands; built anew for each run, since its words depend on the language."""
     group = _Application(
         NAME,
@@ -122,10 +130,11 @@ def application() -> Group:
         "pellucid train digits --layers 16,16",
         "pellucid evaluate runs/digits/model.safetensors digits",
         "pellucid summary --layers 784,16,16,10",
-        "pellucid train text shakespeare.txt --model gpt",
+        "pellucid train text tiny-shakespeare --model gpt",
     )
     for command in (_train(), _evaluate(), _predict(), _generate(), _summary(), _data()):
         group.add_command(command)
+    group.further = {"train text": _train_text()}
     return group
 
 
@@ -148,9 +157,7 @@ def _version() -> Option:
     return _option("version", "other", is_flag=True, expose_value=False, is_eager=True, callback=show)
 
 
-def _option(
-    name: str, group: str, *flags: str, shown: str = "", subject: str = "cli", **settings: Any
-) -> Option:
+def _option(name: str, group: str, *flags: str, shown: str = "", subject: str = "cli", **settings: Any) -> Option:
     words = text(f"{subject}.opt-{name}")
     return Option(list(flags) or [f"--{name}"], group=group, shown=shown, help=words, **settings)
 
@@ -206,7 +213,7 @@ def _train() -> Command:
             "pellucid train fashion-mnist --layers 128 --epochs 10 --out runs/fashion",
             "pellucid train table.npz --scale standardize --patience 10",
             "pellucid train digits --config runs/digits/run.toml --seed 1",
-            "pellucid train text shakespeare.txt --model gpt",
+            "pellucid train text tiny-shakespeare --model gpt",
         ),
     )
 
@@ -232,9 +239,9 @@ def _train_text() -> Command:
             _option("quiet", "run", "-q", "--quiet", is_flag=True),
         ],
         (
-            "pellucid train text shakespeare.txt --layers 4 --heads 4 --width 128 --block 64 --batch 12 --steps 2000",
-            "pellucid train text shakespeare.txt --model char-lstm",
-            "pellucid generate runs/shakespeare --prompt ROMEO:",
+            "pellucid train text tiny-shakespeare --layers 4 --heads 4 --width 128 --block 64 --batch 12 --steps 2000",
+            "pellucid train text tiny-shakespeare --model char-lstm",
+            "pellucid generate runs/tiny-shakespeare --prompt ROMEO:",
         ),
         key="train-text",
     )
@@ -316,14 +323,11 @@ def _generate() -> Command:
         [
             _argument("run"),
             _option("prompt", "writing", metavar="TEXT", subject="text"),
-            *(
-                _setting(Setting(name, kind, default, "writing"), "text")
-                for name, (kind, default) in settings.items()
-            ),
+            *(_setting(Setting(name, kind, default, "writing"), "text") for name, (kind, default) in settings.items()),
         ],
         (
-            "pellucid generate runs/shakespeare --prompt ROMEO: --length 300",
-            "pellucid generate runs/shakespeare --temperature 0.5 --top-k 10 --seed 1",
+            "pellucid generate runs/tiny-shakespeare --prompt ROMEO: --length 300",
+            "pellucid generate runs/tiny-shakespeare --temperature 0.5 --top-k 10 --seed 1",
         ),
     )
 

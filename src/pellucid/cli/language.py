@@ -81,9 +81,7 @@ def beginning(tokenizer: Any) -> Any:
         return [0]
 
 
-def write_text(
-    word: str, *, prompt: str | None, length: int, temperature: float, top_k: int | None, seed: int
-) -> int:
+def write_text(word: str, *, prompt: str | None, length: int, temperature: float, top_k: int | None, seed: int) -> int:
     """Print the prompt and what the model makes of it; returns the exit code.
 
     Parameters

@@ -28,7 +28,16 @@ from pellucid.cli.text_settings import TEXT_SETTINGS
 from pellucid.cli.training import Recorder
 from pellucid.core.paths import write_whole
 from pellucid.core.rng import manual_seed
-from pellucid.data import BytePairTokenizer, CharTokenizer, Dataset, TextBlocks, read_text, split_tokens, text_windows
+from pellucid.data import (
+    BytePairTokenizer,
+    CharTokenizer,
+    Dataset,
+    TextBlocks,
+    read_text,
+    split_tokens,
+    text_windows,
+    tiny_shakespeare,
+)
 from pellucid.errors import PellucidError
 from pellucid.models import NextTokenLoss, generate
 from pellucid.train import History, fit
@@ -38,6 +47,7 @@ _BETAS = (0.9, 0.99)
 # The rate falls to this part of the highest.
 _LOWEST = 0.1
 _VALIDATION_BLOCKS = 1000
+_KNOWN = "tiny-shakespeare"
 _SAMPLE, _TEMPERATURE = 500, 0.8
 
 
@@ -65,7 +75,7 @@ def train_text(
     """Train, let the model write a sample, and leave the run folder; returns the exit code.
 
     Parameters
-        word : path of a text file in UTF-8
+        word : path of a text file in UTF-8, or tiny-shakespeare
         settings : every setting, as `text_settings.gather_text` returns them
         out : the run folder; None is runs/ and the name of the file
         checks : whether data, targets and network are looked at before the first step
@@ -125,7 +135,11 @@ def train_text(
     if interrupted:
         say(text("text.interrupted", steps=history.steps))
     if "val_loss" in results:
-        say(text("text.result-line", loss=f"{results['val_loss']:.4f}", perplexity=f"{math.exp(results['val_loss']):.3g}"))
+        say(
+            text(
+                "text.result-line", loss=f"{results['val_loss']:.4f}", perplexity=f"{math.exp(results['val_loss']):.3g}"
+            )
+        )
     say(text("cli.folder-line", folder=str(folder)))
     return 130 if interrupted else 0
 
@@ -137,7 +151,8 @@ def read(word: str, settings: dict[str, Any]) -> Reading:
         MissingFileError, FileFormatError: no such file, or no text.
         DataError: too short a text.
     """
-    words = read_text(word)
+    is_known = word.lower().replace("_", "-") == _KNOWN and not Path(word).exists()
+    words = tiny_shakespeare() if is_known else read_text(word)
     tokenizer = (
         CharTokenizer(words)
         if settings["tokenizer"] == "characters"

@@ -9,12 +9,13 @@ written for every copy before the next.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pellucid.compiler.expressions import INT64
 from pellucid.compiler.llvm_copies import Assign, VectorLoop, shape_of
-from pellucid.compiler.llvm_driver import driver
+from pellucid.compiler.llvm_driver import Function, driver
 from pellucid.compiler.llvm_expressions import Copy, Expressions
 from pellucid.compiler.llvm_writer import NOTHING, Holder, Value, literal
 from pellucid.compiler.nest import (
@@ -39,6 +40,8 @@ from pellucid.compiler.product_panel import OWN
 from pellucid.compiler.target import Target
 from pellucid.compiler.tiers import Unsupported
 
+_COMMENT = re.compile(r"^ *;.*\n", re.MULTILINE)
+
 _FEW, _SHORT = 4, 32
 """Loops of so few rounds and so few operations are written one round after the other."""
 
@@ -58,14 +61,19 @@ def emit(program: Program, target: Target) -> str:
             unit = math.gcd(unit, call.extent, call.grain if call.shared else 0)
             rows[call.kernel] = unit, max(most, call.extent)
     intrinsics: set[str] = set()
-    functions = []
+    # Equal layers have equal kernels: one function serves them, each with a table of addresses of its own.
+    functions: dict[str, Function] = {}
+    used: dict[Kernel, Function] = {}
     for kernel, (unit, most) in rows.items():
         emitter = Emitter(target, kernel, unit, most)
-        functions.append(emitter.function())
+        text = emitter.function()
+        first = functions.setdefault(_COMMENT.sub("", text), Function(kernel.name, text, ()))
+        used[kernel] = first._replace(buffers=tuple(emitter.table))
         intrinsics |= emitter.intrinsics
-    main, declarations = driver(program, target)
+    main, declarations = driver(program, target, used)
     head = [f"; {program.name}", f'target triple = "{target.triple}"', *sorted(intrinsics | declarations)]
-    return "\n\n".join(["\n".join(head), *functions, main, _attributes(target)]) + "\n"
+    texts = [f.text.replace("@kernel", f"@{f.name}", 1) for f in functions.values()]
+    return "\n\n".join(["\n".join(head), *texts, main, _attributes(target)]) + "\n"
 
 
 def _attributes(target: Target) -> str:
@@ -91,10 +99,10 @@ class Emitter(Expressions):
         self._changed: dict[Statement, frozenset[Any]] = {}
 
     def function(self) -> str:
-        """The kernel's definition."""
+        """The kernel's definition, as a function called `kernel`."""
         self.statements(self.kernel.body)
         self.line("ret void")
-        head = f"define internal void @{self.kernel.name}(ptr %table, i64 %lo, i64 %hi, i64 %step) #0 {{"
+        head = "define internal void @kernel(ptr %table, i64 %lo, i64 %hi, i64 %step) #0 {"
         return f"{head}\nentry:\n{self.text()}\n}}"
 
     # Statements

@@ -180,7 +180,7 @@ class Groups:
             read = [(instruction.inputs[0], group.whole)]
         else:
             return False
-        if self._order(instruction.output) != group.order and len(shape) == len(group.order) and shape == group.shape:
+        if self.order(instruction.output) != group.order and len(shape) == len(group.order) and shape == group.shape:
             return False
         for x, own in read:
             for v, i in self.sources(x, own):
@@ -189,14 +189,23 @@ class Groups:
         group.add(instruction, index)
         return True
 
-    def _order(self, value: Value) -> tuple[int, ...]:
+    def order(self, value: Value) -> tuple[int, ...]:
+        """The order of a value's axes in memory, the closest last."""
         return self.orders.get(value.id, tuple(range(len(value.spec.shape))))
+
+    def sums_closest(self, group: Group) -> bool:
+        """Whether a reduction sums along the axis that is closest in memory, so that vectors lie along it."""
+        head = group.head
+        assert head is not None
+        shape = head.inputs[0].spec.shape
+        axes = [a for a in self.order(head.inputs[0]) if shape[a] > 1]
+        return not axes or axes[-1] in head.attrs["axis"]
 
     def _new(self, instruction: Instruction) -> Group:
         family, shape = instruction.op.family, instruction.output.spec.shape
         count = len(self.groups)
         if family == "elementwise":
-            group = Group(count, "map", shape, self._order(instruction.output))
+            group = Group(count, "map", shape, self.order(instruction.output))
             group.add(instruction, group.whole)
         elif family == "reduction" and _is_along_last(instruction):
             domain = instruction.inputs[0].spec.shape
@@ -214,7 +223,9 @@ class Groups:
                 if family == "random"
                 else "add"
             )
-            group = Group(count, kind, shape, self._order(instruction.output), instruction)
+            # Rows are added one after the other wherever they lie in memory.
+            order = tuple(range(len(shape))) if kind == "add" else self.order(instruction.output)
+            group = Group(count, kind, shape, order, instruction)
             group.index[instruction.output.id] = group.whole
         self.groups.append(group)
         return group

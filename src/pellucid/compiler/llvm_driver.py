@@ -8,7 +8,10 @@ give the processor away between looks, since another process may hold the thread
 
 from __future__ import annotations
 
-from pellucid.compiler.nest import Call, Program
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from pellucid.compiler.nest import Call, Kernel, Program
 from pellucid.compiler.target import Target
 
 _SPINS = 50
@@ -50,7 +53,15 @@ through:
 }}"""
 
 
-def driver(program: Program, target: Target) -> tuple[str, set[str]]:
+class Function(NamedTuple):
+    """What runs a kernel: the function's name and text, and the numbers of the buffers whose addresses it is given."""
+
+    name: str
+    text: str
+    buffers: tuple[int, ...]
+
+
+def driver(program: Program, target: Target, functions: Mapping[Kernel, Function]) -> tuple[str, set[str]]:
     """The barrier and `drive`, and what they declare."""
     declarations = {"declare void @pl_yield()"}
     pause = ""
@@ -58,10 +69,10 @@ def driver(program: Program, target: Target) -> tuple[str, set[str]]:
     if name:
         pause = f"  call void {name}({argument})\n"
         declarations.add(f"declare void {name}({argument.split(' ')[0]})")
-    return _BARRIER.format(spins=_SPINS, pause=pause) + "\n\n" + _drive(program), declarations
+    return _BARRIER.format(spins=_SPINS, pause=pause) + "\n\n" + _drive(program, functions), declarations
 
 
-def _drive(program: Program) -> str:
+def _drive(program: Program, functions: Mapping[Kernel, Function]) -> str:
     lines = [
         "define i64 @drive(ptr %table, i64 %thread, i64 %threads, ptr %barrier, i64 %first, i64 %last) #0 {",
         "entry:",
@@ -71,6 +82,7 @@ def _drive(program: Program) -> str:
     calls = [call for phase in program.phases for call in phase]
     for number, call in enumerate(calls):
         lines += _rows(number, call)
+        lines += _addresses(number, functions[call.kernel].buffers)
     lines += [
         "  %any = icmp slt i64 %first, %last",
         "  br i1 %any, label %step, label %end",
@@ -83,7 +95,7 @@ def _drive(program: Program) -> str:
             lines += [
                 f"  br i1 %some{number}, label %call{number}, label %called{number}",
                 f"call{number}:",
-                f"  call void @{call.kernel.name}(ptr %table, i64 %lo{number}, i64 %hi{number}, i64 %s)",
+                f"  call void @{functions[call.kernel].name}(ptr %table{number}, i64 %lo{number}, i64 %hi{number}, i64 %s)",
                 f"  br label %called{number}",
                 f"called{number}:",
             ]
@@ -123,6 +135,19 @@ def _rows(n: int, call: Call) -> list[str]:
             f"  %{name}{n} = select i1 %{name}{n}_d, i64 %{name}{n}_c, i64 {call.extent}",
         ]
     return [*lines, f"  %some{n} = icmp slt i64 %lo{n}, %hi{n}"]
+
+
+def _addresses(n: int, buffers: tuple[int, ...]) -> list[str]:
+    """The table of addresses for a call."""
+    lines = [f"  %table{n} = alloca [{max(len(buffers), 1)} x ptr], align 8"]
+    for place, buffer in enumerate(buffers):
+        lines += [
+            f"  %from{n}_{place} = getelementptr ptr, ptr %table, i64 {buffer}",
+            f"  %address{n}_{place} = load ptr, ptr %from{n}_{place}, align 8",
+            f"  %to{n}_{place} = getelementptr ptr, ptr %table{n}, i64 {place}",
+            f"  store ptr %address{n}_{place}, ptr %to{n}_{place}, align 8",
+        ]
+    return lines
 
 
 def _wait(name: str) -> list[str]:

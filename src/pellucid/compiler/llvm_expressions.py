@@ -45,6 +45,7 @@ class Expressions(Operations):
     counter, lanes : the counter that vectors lie along, and how many lanes they have; None and 1 for scalars.
     variables, names : the counters and named values of the kernel.
     copy : the vector that is being written for.
+    table : the numbers of the buffers that the kernel uses, each with its place in the kernel's table of addresses.
     """
 
     def __init__(self, has_fma: bool) -> None:
@@ -54,6 +55,7 @@ class Expressions(Operations):
         self.variables: dict[Variable, Place] = {}
         self.names: dict[str, Value] = {}
         self.copy = Copy({})
+        self.table: dict[int, int] = {}
         self._shared: dict[Any, Value] = {}
         self._affine: dict[Expr, tuple[int, dict[Any, int]]] = {}
         self._expanded: dict[Expr, Expr] = {}
@@ -193,8 +195,9 @@ class Expressions(Operations):
 
     def _base(self, buffer: Buffer) -> Value:
         place = Value("%table", POINTER)
-        if buffer.number:
-            place = self.moved(place, literal(8 * buffer.number, INT64), np.dtype(np.uint8))
+        number = self.table.setdefault(buffer.number, len(self.table))
+        if number:
+            place = self.moved(place, literal(8 * number, INT64), np.dtype(np.uint8))
         return self.pure(f"load ptr, {place}, align 8", POINTER, 1, place)
 
     def _distances(self, apart: list[Place], stride: int) -> Value | None:

@@ -38,6 +38,7 @@ from pellucid.compiler.nest import (
     Store,
     Sum,
 )
+from pellucid.compiler.product_ahead import LINE
 from pellucid.compiler.random_bits import statements as random_statements
 from pellucid.compiler.scalars import Scalars, is_small, places
 from pellucid.compiler.schedule import Planned, Schedule, schedule
@@ -189,8 +190,43 @@ class _Lowering:
             body = [self._axis_loop(nest, axis, body, vector and n == 0)]
         return body
 
+    def _turn(self, nest: _Nest) -> None:
+        """A copy whose samples become the closest: so many samples together as fill a line of the cache, and for them
+        one place after the other, so that every line that is read or written is done with soon."""
+        group = nest.planned.group
+        (copy,) = group.members
+        out = self.elements.buffers[copy.output.id]
+        few, samples = LINE // out.dtype.itemsize, group.shape[0]
+        block, lane = Variable("block"), group.counters[0]
+        whole = samples // few * few
+
+        def some(first: Expr, count: int) -> list[Statement]:
+            index = (first + variable(lane), *group.whole[1:])
+            store = Store(out, offset(index, out.strides), self.elements.at(copy.inputs[0], index))
+            body: list[Statement] = [Loop(lane, number(0, INT64), number(count, INT64), (store,), vector=True)]
+            for axis in reversed([a for a in range(1, len(group.shape)) if group.shape[a] > 1]):
+                body = [self._axis_loop(nest, axis, body, vector=False)]
+            return body
+
+        if whole:
+            each = tuple(some(variable(block) * few, few))
+            nest.body.append(Loop(block, number(0, INT64), number(whole // few, INT64), each))
+        if whole < samples:
+            nest.body += some(number(whole, INT64), samples - whole)
+
+    def _turns(self, group: Group) -> bool:
+        """Whether a nest is such a copy."""
+        if len(group.members) != 1 or group.members[0].op.name != "positive" or len(group.shape) < 3:
+            return False
+        source = group.members[0].inputs[0]
+        natural = source.id in self.elements.buffers and not self.orders.get(source.id)
+        return natural and group.order[-1] == 0 and group.shape[0] > 1
+
     def _map(self, nest: _Nest) -> None:
         group = nest.planned.group
+        if self._turns(group):
+            self._turn(nest)
+            return
         axes = [a for a in group.order if group.shape[a] > 1]
         if self._is_whole(group):
             body = [s for _, members in self.segments[group.number] for m in members for s in self._in_row(group, m)]
@@ -424,12 +460,14 @@ class _Lowering:
         dtype = head.output.spec.dtype
         accumulator = self._accumulator(head)
         step: list[Statement] = [Combine(accumulator.name, converted(self.elements.at(head.inputs[0], index), dtype))]
-        along_kept = any(group.shape[a] > 1 for a in group.order)
-        for n, (counter, length) in enumerate(reversed(inner)):
+        # Vectors lie along what is closest in memory, be it summed or kept.
+        along_kept = not self.groups.sums_closest(group)
+        order = self.groups.order(head.inputs[0])
+        for n, (counter, length) in enumerate(sorted(inner, key=lambda loop: -order.index(int(loop[0].name[1:])))):
             vector = n == 0 and not along_kept
             step = [Loop(counter, number(0, INT64), number(length, INT64), tuple(step), vector)]
         body = [accumulator, *step, *self._members(nest, named(accumulator.name, dtype))]
-        nest.body += self._loops(nest, body)
+        nest.body += self._loops(nest, body, vector=along_kept)
 
     def _bits(self, nest: _Nest) -> None:
         group = nest.planned.group

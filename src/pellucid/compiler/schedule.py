@@ -90,7 +90,7 @@ def _results(group: Group) -> list[int]:
 
 
 def _placed(group: Group, groups: Groups, places: dict[int, Planned], updated: dict[int, int]) -> Planned:
-    extent, grain = _rows(group)
+    extent, grain = _rows(group, groups)
     sources = [
         (places[groups.group_of[v.id].number], v.id, index)
         for _, v, index in groups.reads(group)
@@ -124,7 +124,7 @@ def _keeps(reader: Planned, index: Index | None, writer: Planned, written: Index
     return any(same((w,), row) and same((r,), own) for w, r in zip(written, index, strict=True))
 
 
-def _rows(group: Group) -> tuple[int, int]:
+def _rows(group: Group, groups: Groups) -> tuple[int, int]:
     """The rows that threads may share, and how many go together."""
     axis = group.outermost
     if axis is None:
@@ -134,6 +134,8 @@ def _rows(group: Group) -> tuple[int, int]:
         return 1, 1  # only columns are left
     if group.kind == "product" and axis == contraction_of(group).column:
         return 1, 1
+    if group.kind == "reduce" and groups.sums_closest(group):
+        return extent, 1
     if axis == group.order[-1]:
         return extent, _ELEMENTS_A_UNIT
     if len(group.shape) > 2:  # a row holds work enough of its own

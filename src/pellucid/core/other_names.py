@@ -101,7 +101,7 @@ OF_LAYERS = {"type": "module.to(dtype)", "half": "module.to(dtype)", "bfloat16":
 OF_NN = {"utils": "pellucid.optim.clip_grad_norm_", "Buffer": "module.register_buffer(name, tensor)"}
 """What to write instead of a name of `torch.nn`."""
 
-OF_FUNCTIONS = {"pad": "pellucid.pad"}
+OF_FUNCTIONS = {"upsample": "pellucid.nn.functional.interpolate"}
 """What to write instead of a name of `torch.nn.functional`."""
 
 DEVICES = frozenset({"cpu", "cuda", "mps", "xpu", "device", "is_cuda", "get_device", "pin_memory"})

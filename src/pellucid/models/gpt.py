@@ -72,7 +72,7 @@ class CausalSelfAttention(Module):
 class MLP(Module):
     """The same two linear layers at every place, four times as wide between them.
 
-        y = c_proj(gelu(c_fc(x))), with GELU's tanh form, as GPT-2 has it
+    y = c_proj(gelu(c_fc(x))), with GELU's tanh form, as GPT-2 has it
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class MLP(Module):
 class Block(Module):
     """Attention, then the MLP, each of the normalised input and added to it.
 
-        x = x + attn(ln_1(x));  x = x + mlp(ln_2(x))
+    x = x + attn(ln_1(x));  x = x + mlp(ln_2(x))
     """
 
     def __init__(

@@ -1,5 +1,4 @@
-"""What language models share: token sequences come in and are checked; the loss of the next token leaves.
-"""
+"""What language models share: token sequences come in and are checked; the loss of the next token leaves."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from pellucid._typing import Array
 from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor, wrap
@@ -15,10 +17,11 @@ from pellucid.ops.shape import reshape, swapaxes
 
 def along(x: Tensor, matrix: Array, axis: int) -> Tensor:
     """Σ_l matrix[o,l]·x[.., l, ..] on the axis `axis`, counted from the end (-1 is the last)."""
-    factor = wrap(matrix.astype(x.dtype if x.dtype.kind == "f" else default_dtype()))
+    matrix = matrix.astype(x.dtype if x.dtype.kind == "f" else default_dtype())
     if axis == -1:
         flat = reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
-        return reshape(matmul(flat, factor.T), (*x.shape[:-1], len(matrix)))
+        return reshape(matmul(flat, wrap(np.ascontiguousarray(matrix.T))), (*x.shape[:-1], len(matrix)))
+    factor = wrap(matrix)
     if axis == -2:
         return matmul(factor, x)
     return swapaxes(matmul(factor, swapaxes(x, axis, -2)), axis, -2)

@@ -152,12 +152,12 @@ class Parallel(_Numbered):
         names = [name for name, _ in self._own("module")]
         results = [branch(x) for branch in self._items()]
         first: Tensor = results[0]
-        for name, y in zip(names, results, strict=True):
-            _check_tensor("Parallel", name, y)
-            self._check(names[0], first.shape, name, y.shape)
+        for name, result in zip(names, results, strict=True):
+            _check_tensor("Parallel", name, result)
+            self._check(names[0], first.shape, name, result.shape)
         if self.combine == "concatenate":
             return concatenate(results, axis=self.axis)
-        y = first
+        y: Tensor = first
         for other in results[1:]:
             y = y + other
         return y

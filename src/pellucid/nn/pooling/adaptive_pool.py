@@ -80,11 +80,11 @@ def _adaptive_max_pool(name: str, count: int, input: Any, output_size: Any, retu
     lengths = x.shape[-count:]
     layouts = [_layout(n, m) for n, m in zip(lengths, output_lengths(name, output_size, lengths), strict=True)]
     size = tuple(longest for longest, _ in layouts)
-    laid, uneven = x, False
+    laid, uneven = x.detach(), False
     for axis, (n, (_, places)) in enumerate(zip(lengths, layouts, strict=True), x.ndim - count):
         if len(places) != n:
             laid, uneven = take(laid, wrap(places), axis=axis), True
-    positions = max_pool_positions(laid.detach(), size, size, (0,) * count, (1,) * count)
+    positions = max_pool_positions(laid, size, size, (0,) * count, (1,) * count)
     if uneven:
         positions = take(wrap(_origins(lengths, tuple(tuple(p.tolist()) for _, p in layouts))), positions)
     y = read_planes(x, positions, count)
