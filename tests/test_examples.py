@@ -165,6 +165,15 @@ def test_digits() -> None:
     assert names["accuracy"](seed=0, epochs=10) > 0.9
 
 
+@pytest.mark.slow
+def test_next_character(capsys: pytest.CaptureFixture[str]) -> None:
+    names = run("next_character")
+    # 16 kinds of characters, of which none is likelier than another at first.
+    assert names["before"] == pytest.approx(math.log(16), abs=0.1)
+    assert names["after"] < 0.4
+    assert capsys.readouterr().out.endswith(f"{names['VERSE']}\n")
+
+
 def test_the_readme_lists_every_example() -> None:
     readme = (EXAMPLES / "README.md").read_text("utf-8")
     for path in EXAMPLES.glob("*.py"):

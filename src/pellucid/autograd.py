@@ -71,6 +71,7 @@ def _propagate(
     wanted = () if inputs is None else {id(t) for t in inputs}
     gradients: dict[int, Tensor] = {}
     kept: dict[int, Tensor] = {}
+    recorder = state.recorder
     for output, seed in zip(outputs, seeds, strict=True):
         key = id(output)
         gradients[key] = add(gradients[key], seed) if key in gradients else seed
@@ -88,6 +89,8 @@ def _propagate(
         op, xs, attrs = tensor._source  # type: ignore[misc]
         if tensor._made < Changes.latest:
             _check_unchanged(tensor)
+        if recorder is not None:
+            recorder.differentiates(tensor)
         for i, x in enumerate(xs):
             if not isinstance(x, Tensor) or not x.requires_grad or (useful is not None and id(x) not in useful):
                 continue
@@ -101,6 +104,8 @@ def _propagate(
             elif key in wanted if useful is not None else x._source is None or x._retains_grad:
                 kept[key] = x
             gradients[key] = gi
+    if recorder is not None:
+        recorder.differentiates(None)
     return [(tensor, gradients[key]) for key, tensor in kept.items()]
 
 

@@ -118,10 +118,12 @@ def test_byte_pairs(capsys: pytest.CaptureFixture[str]) -> None:
         (("--lr", "0"), "ArgumentError: --lr is out of range\n"),
         (
             ("--steps", "100", "--eval-every", "30"),
-            "ArgumentError: the steps are no multiple of those between evaluations\n"
-            "  given:    --steps 100 --eval-every 30\n"
-            "  expected: a number that divides 100\n"
-            "  fix:      --eval-every 25\n",
+            (
+                "ArgumentError: the steps are no multiple of those between evaluations\n"
+                "  given:    --steps 100 --eval-every 30\n"
+                "  expected: a number that divides 100\n"
+                "  fix:      --eval-every 25\n"
+            ),
         ),
     ],
 )

@@ -136,7 +136,7 @@ def test_a_file_keeps_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [made, lambda: CharLSTM(11, 6, dropout=0.0)])
-@pytest.mark.parametrize("tier", ["numpy", "llvm"])
+@pytest.mark.parametrize("tier", ["numpy", pytest.param("llvm", marks=pytest.mark.slow)])
 def test_compiled_steps_are_the_same_steps(make: object, tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PELLUCID_COMPILE", tier)
     before = pl.default_dtype()
@@ -182,7 +182,7 @@ def test_fit_learns_what_comes_next() -> None:
     assert history["val_loss"][-1] < 0.05  # every token says which one comes next
 
 
-@pytest.mark.parametrize("tier", ["off", "numpy", "llvm"])
+@pytest.mark.parametrize("tier", ["off", "numpy", pytest.param("llvm", marks=pytest.mark.slow)])
 def test_blocks_are_new_in_every_epoch_however_steps_run(tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PELLUCID_COMPILE", tier)
     tokens = np.random.default_rng(0).integers(0, 5, 200)
@@ -204,6 +204,7 @@ def test_blocks_are_new_in_every_epoch_however_steps_run(tier: str, monkeypatch:
         np.testing.assert_allclose(losses[1][name], value, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_token_that_the_model_lacks_is_refused_when_its_turn_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PELLUCID_COMPILE", "llvm")
     tokens = np.zeros(4000, np.int64)

@@ -71,3 +71,24 @@ def test_constraints(network: Any) -> None:
         for value in constraint.invalid():
             with pytest.raises((ArgumentError, ArgumentTypeError), match=f"{network.__name__}: {name}"):
                 network(**{name: value})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "epochs"), [(SpokenWordCNN, 5), (SpokenWordGRU, 9)])
+def test_the_digits_are_learned(network: Any, epochs: int, data_folder: Path) -> None:
+    train, test = (pl.data.spoken_digits(split, data_folder, download=False) for split in ("train", "test"))
+    pl.manual_seed(0)
+    net = network()
+    optimizer = pl.optim.Adam(net.parameters(), lr=0.01)
+    schedule = pl.optim.schedules.OneCycleLR(optimizer, max_lr=0.01, total_steps=43 * epochs)
+    pl.fit(
+        net,
+        train,
+        loss="cross_entropy",
+        optimizer=optimizer,
+        schedule=schedule,
+        epochs=epochs,
+        batch_size=64,
+        verbose=0,
+    )
+    assert pl.evaluate(net, test, metrics=["accuracy"], loss="cross_entropy")["accuracy"] >= 0.95

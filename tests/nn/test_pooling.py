@@ -178,7 +178,7 @@ REFUSED: list[tuple[type[PellucidError], Any, list[str]]] = [
     (ArgumentTypeError, lambda: F.pad(X, (1, 2, 3)), [
         "pad: these are no border widths",
         "  given:    padding (1, 2, 3) for shape (2, 3, 5, 6)",
-        "  expected: pairs of whole numbers, the last axis first: (left, right, top, bottom, ...), for at most 4 axes"]),
+        "  expected: pairs of whole numbers, the last axis first (left, right, top, bottom, ...), for up to 4 axes"]),
     (ShapeError, lambda: nn.ReflectionPad1d(1)(X), [
         "pad: the input has another number of axes",
         "  given:    shape (2, 3, 5, 6), borders on the last 1 axes",
@@ -339,9 +339,8 @@ def test_recorded_for_any_batch_and_compiled(layer: nn.Module) -> None:
         g = rng.normal(size=y.shape)
         leaf = pl.Tensor(x, requires_grad=True)
         expected = pl.autograd.grad(layer(leaf), leaf, pl.Tensor(g))
-        np.testing.assert_allclose(
-            _gradient(step(pl.Tensor(x), pl.Tensor(g))), expected.numpy(), rtol=1e-10, atol=1e-12
-        )
+        found = _gradient(step(pl.Tensor(x), pl.Tensor(g)))
+        np.testing.assert_allclose(found, expected.numpy(), rtol=1e-10, atol=1e-12)
 
 
 def _gradient(result: Any) -> np.ndarray:

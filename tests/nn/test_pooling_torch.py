@@ -285,13 +285,15 @@ def test_unpooling(axes: int, kernel: Any, stride: Any, padding: Any, shape: Any
 # Functions
 
 
-@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
-@pytest.mark.parametrize(
-    ("shape", "widths"), [((5,), (1, 2)), ((4, 5), (2, 1)), ((2, 3, 4, 5), (1, 2, 3, 0)), ((2, 4, 5), (1, -1, -2, 2))]
-)
+WIDTHS = [((5,), (1, 2)), ((4, 5), (2, 1)), ((2, 3, 4, 5), (1, 2, 3, 0)), ((2, 4, 5), (1, -1, -2, 2))]
+BORDERS = [
+    ("constant", *WIDTHS[0]),
+    *((m, *w) for m in ("constant", "reflect", "replicate", "circular") for w in WIDTHS[1:]),
+]
+
+
+@pytest.mark.parametrize(("mode", "shape", "widths"), BORDERS)
 def test_pad(mode: str, shape: tuple[int, ...], widths: tuple[int, ...]) -> None:
-    if mode != "constant" and len(shape) == 1:
-        pytest.skip("PyTorch wants channels there, and so do we")
     x = np.random.default_rng(1).normal(size=shape)
     value = 2.5 if mode == "constant" else None
     t = torch.nn.functional.pad(torch.tensor(x), widths, mode, value)

@@ -16,9 +16,8 @@ import click
 from pellucid._text import set_language, text
 from pellucid.cli.help import Command, Group, Option
 from pellucid.cli.output import refuse, say
-from pellucid.cli.settings import NETWORK, SETTINGS, Setting, gather
-from pellucid.cli.values import Number, Whole
-from pellucid.core.check import Integer, Real, closest
+from pellucid.cli.settings import NETWORK, SETTINGS, Setting, chosen, gather
+from pellucid.core.check import closest
 from pellucid.errors import ArgumentError, ArgumentTypeError, PellucidError
 
 NAME = "pellucid"
@@ -158,7 +157,7 @@ def _version() -> Option:
 
 
 def _option(name: str, group: str, *flags: str, shown: str = "", subject: str = "cli", **settings: Any) -> Option:
-    words = text(f"{subject}.opt-{name}")
+    words = text(f"text.opt-{name}") if subject == "text" else text(f"cli.opt-{name}")
     return Option(list(flags) or [f"--{name}"], group=group, shown=shown, help=words, **settings)
 
 
@@ -300,22 +299,12 @@ def _predict() -> Command:
 
 
 def _generate() -> Command:
-    settings = {
-        "length": (Whole(Integer(0)), 500),
-        "temperature": (Number(Real(0)), 0.8),
-        "top-k": (Whole(Integer(1, none=True)), None),
-        "seed": (Whole(Integer(0, 2**63 - 1)), 0),
-    }
+    from pellucid.cli.text_settings import WRITING
 
     def callback(run: str, prompt: str | None, **flags: Any) -> int:
         from pellucid.cli.language import write_text
 
-        values: dict[str, Any] = {}
-        for name, (kind, default) in settings.items():
-            key = name.replace("-", "_")
-            given = flags[key]
-            values[key] = default if given is None else kind.read(f"--{name}", given)
-        return write_text(run, prompt=prompt, **values)
+        return write_text(run, prompt=prompt, **chosen(WRITING, flags, None))
 
     return _command(
         "generate",
@@ -323,7 +312,7 @@ def _generate() -> Command:
         [
             _argument("run"),
             _option("prompt", "writing", metavar="TEXT", subject="text"),
-            *(_setting(Setting(name, kind, default, "writing"), "text") for name, (kind, default) in settings.items()),
+            *(_setting(s, "text") for s in WRITING),
         ],
         (
             "pellucid generate runs/tiny-shakespeare --prompt ROMEO: --length 300",

@@ -34,6 +34,14 @@ TEXT_SETTINGS = (
     Setting("seed", Whole(Integer(0, 2**63 - 1)), 0, "run"),
 )
 
+WRITING = (
+    Setting("length", Whole(Integer(0)), 500, "writing"),
+    Setting("temperature", Number(Real(0)), 0.8, "writing"),
+    Setting("top-k", Whole(Integer(1, none=True)), None, "writing"),
+    Setting("seed", Whole(Integer(0, 2**63 - 1)), 0, "writing"),
+)
+"""What `pellucid generate` is told."""
+
 _AUTO = {
     "gpt": {"layers": 4, "heads": 4, "lr": 1e-3},
     "char_lstm": {"layers": 1, "lr": 2e-3},

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from pellucid._typing import DType
+from pellucid.compiler import pooling
 from pellucid.compiler.expressions import (
     BASIC,
     BOOL,
@@ -72,6 +73,8 @@ class Elements:
         """The element of a result from the elements of the operation's inputs."""
         if instruction.op.family == "elementwise":
             return elementwise(instruction, elements_of(instruction, self.at, index))
+        if instruction.op.family == "pooling":
+            return pooling.element(instruction, index, self.at)
         if instruction.op.name == "reshape":
             flat = self._flat(instruction, index)
             if flat is not None:
@@ -148,11 +151,13 @@ def inputs_at(
             instruction.inputs[0],
             tuple(number(lengths[a] - 1, INT64) - i if a in axes else i for a, i in enumerate(index)),
         )
-    elif name in ("concatenate", "pad"):
+    elif name in ("concatenate", "pad") or op.family == "pooling":
         for x in instruction.inputs:
             yield x, tuple(number(0, INT64) for _ in x.spec.shape)
     elif name == "index":
         yield from _picked(instruction, index, at)
+    elif name == "windows":
+        yield instruction.inputs[0], op.kernel(index, [x.spec for x in instruction.inputs], **instruction.attrs)
     else:
         raise Unsupported(name)
 
@@ -235,6 +240,8 @@ def has_native_rule(instruction: Instruction) -> str:
         return next((f for f, dtype in functions(elementwise(instruction, probe)) if not supported(f, dtype)), "")
     if instruction.op.family == "contraction":
         return "" if instruction.output.spec.dtype.kind == "f" else name
+    if instruction.op.family == "pooling":
+        return "" if pooling.has_rule(instruction) else name
     if instruction.op.family == "convolution":
         from pellucid.compiler.convolutions import has_rule
 

@@ -62,13 +62,15 @@ def emit(program: Program, target: Target) -> str:
             rows[call.kernel] = unit, max(most, call.extent)
     intrinsics: set[str] = set()
     # Equal layers have equal kernels: one function serves them, each with a table of addresses of its own.
+    sizes = {b.number: b.dtype.itemsize for b in program.buffers}
     functions: dict[str, Function] = {}
     used: dict[Kernel, Function] = {}
     for kernel, (unit, most) in rows.items():
         emitter = Emitter(target, kernel, unit, most)
         text = emitter.function()
         first = functions.setdefault(_COMMENT.sub("", text), Function(kernel.name, text, ()))
-        used[kernel] = first._replace(buffers=tuple(emitter.table))
+        addresses = tuple([(number, sizes[number] * into) for number, into in emitter.table.items()])
+        used[kernel] = first._replace(addresses=addresses)
         intrinsics |= emitter.intrinsics
     main, declarations = driver(program, target, used)
     head = [f"; {program.name}", f'target triple = "{target.triple}"', *sorted(intrinsics | declarations)]

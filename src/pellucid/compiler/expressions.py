@@ -46,9 +46,13 @@ class Buffer:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Variable:
-    """A loop's counter, or an argument of a kernel: int64."""
+    """A loop's counter, or an argument of a kernel: int64.
+
+    extent : it is surely at least 0 and below this, where that is known.
+    """
 
     name: str
+    extent: int | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -175,6 +179,10 @@ def arithmetic(op: str, a: Any, b: Any) -> Expr:
         folded = _folded(op, a, b)
         if folded is not None:
             return folded
+    if op in ("and", "or"):
+        for x, other in ((a, b), (b, a)):
+            if x.op == "number":
+                return other if bool(x.args[0]) == (op == "and") else x
     return Expr(op, (a, b), a.dtype)
 
 
@@ -188,7 +196,40 @@ def _folded(op: str, a: Expr, b: Expr) -> Expr | None:
         return a
     if (op == "*" and (left == 0 or right == 0)) or (op == "%" and right == 1):
         return number(0, INT64)
+    if op in ("//", "%") and right:
+        found = bounds(a)
+        if found is not None and found[0] // right == found[1] // right:
+            quotient = found[0] // right
+            return number(quotient, INT64) if op == "//" else a - quotient * right
+        if a.op == "+":
+            # Whole multiples of the divisor come out of the sum.
+            for x, other in (a.args, a.args[::-1]):
+                if other.op == "number" and other.args[0] % right == 0:
+                    return x // right + other.args[0] // right if op == "//" else x % right
     return None
+
+
+def bounds(x: Expr) -> tuple[int, int] | None:
+    """The least and the greatest value that a whole-number expression can surely have, where that is known."""
+    if x.op == "number":
+        return x.args[0], x.args[0]
+    if x.op == "variable":
+        extent = x.args[0].extent
+        return None if extent is None else (0, extent - 1)
+    if x.op not in _BOUNDED:
+        return None
+    left, right = bounds(x.args[0]), bounds(x.args[1])
+    if left is None or right is None:
+        return None
+    if x.op in ("//", "%") and (right[0] != right[1] or right[0] <= 0):
+        return None
+    if x.op == "%":
+        return 0, right[0] - 1
+    ends = [_WHOLE[x.op](a, b) for a in left for b in right]
+    return min(ends), max(ends)
+
+
+_BOUNDED = frozenset({"+", "-", "*", "//", "%"})
 
 
 _WHOLE: dict[str, Callable[[int, int], int]] = {
@@ -201,8 +242,24 @@ _WHOLE: dict[str, Callable[[int, int], int]] = {
 
 
 def compare(op: str, a: Any, b: Any) -> Expr:
-    """A comparison: < <= > >= == !=."""
-    return Expr(op, pair(a, b), BOOL)
+    """A comparison: < <= > >= == !=; of whole numbers whose bounds decide it, the result."""
+    a, b = pair(a, b)
+    if a.dtype == INT64:
+        left, right = bounds(a), bounds(b)
+        if left is not None and right is not None and op in _DECIDES:
+            always, never = _DECIDES[op](left, right)
+            if always or never:
+                return number(always, BOOL)
+    return Expr(op, (a, b), BOOL)
+
+
+_DECIDES: dict[str, Callable[[tuple[int, int], tuple[int, int]], tuple[bool, bool]]] = {
+    "<": lambda a, b: (a[1] < b[0], a[0] >= b[1]),
+    "<=": lambda a, b: (a[1] <= b[0], a[0] > b[1]),
+    ">": lambda a, b: (a[0] > b[1], a[1] <= b[0]),
+    ">=": lambda a, b: (a[0] >= b[1], a[1] < b[0]),
+}
+"""Whether a comparison surely holds, and whether it surely does not, by the bounds of both sides."""
 
 
 def equal(a: Any, b: Any) -> Expr:
@@ -218,6 +275,8 @@ def differs(a: Any, b: Any) -> Expr:
 def where(condition: Expr, a: Any, b: Any) -> Expr:
     """a where the condition holds, else b."""
     a, b = pair(a, b)
+    if condition.op == "number":
+        return a if condition.args[0] else b
     return Expr("where", (condition, a, b), a.dtype)
 
 

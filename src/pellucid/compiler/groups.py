@@ -53,7 +53,7 @@ class Group:
     counters: tuple[Variable, ...] = ()
 
     def __post_init__(self) -> None:
-        self.counters = tuple(Variable(f"i{n}") for n in range(len(self.shape)))
+        self.counters = tuple(Variable(f"i{n}", length) for n, length in enumerate(self.shape))
 
     @property
     def instructions(self) -> list[Instruction]:
@@ -204,7 +204,7 @@ class Groups:
     def _new(self, instruction: Instruction) -> Group:
         family, shape = instruction.op.family, instruction.output.spec.shape
         count = len(self.groups)
-        if family == "elementwise":
+        if family in ("elementwise", "pooling"):
             group = Group(count, "map", shape, self.order(instruction.output))
             group.add(instruction, group.whole)
         elif family == "reduction" and _is_along_last(instruction):

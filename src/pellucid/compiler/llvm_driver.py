@@ -9,7 +9,7 @@ give the processor away between looks, since another process may hold the thread
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pellucid.compiler.nest import Call, Kernel, Program
 from pellucid.compiler.target import Target
@@ -54,11 +54,12 @@ through:
 
 
 class Function(NamedTuple):
-    """What runs a kernel: the function's name and text, and the numbers of the buffers whose addresses it is given."""
+    """What runs a kernel: the function's name and text, and the addresses that it is given, each the number of a buffer
+    and a distance in bytes from where that begins."""
 
     name: str
     text: str
-    buffers: tuple[int, ...]
+    addresses: tuple[tuple[int, int], ...]
 
 
 def driver(program: Program, target: Target, functions: Mapping[Kernel, Function]) -> tuple[str, set[str]]:
@@ -80,26 +81,33 @@ def _drive(program: Program, functions: Mapping[Kernel, Function]) -> str:
         "  %after = add i64 %thread, 1",
     ]
     calls = [call for phase in program.phases for call in phase]
-    for number, call in enumerate(calls):
-        lines += _rows(number, call)
-        lines += _addresses(number, functions[call.kernel].buffers)
+    shares: dict[Any, int] = {}
+    for call in calls:
+        if _share(call) not in shares:
+            shares[_share(call)] = len(shares)
+            lines += _rows(shares[_share(call)], call)
+    addresses = [a for call in calls for a in functions[call.kernel].addresses]
+    lines += _tables(len(addresses))
     lines += [
+        "ready:",
         "  %any = icmp slt i64 %first, %last",
         "  br i1 %any, label %step, label %end",
         "step:",
-        "  %s = phi i64 [ %first, %entry ], [ %next, %done ]",
+        "  %s = phi i64 [ %first, %ready ], [ %next, %done ]",
     ]
-    number = 0
+    number = start = 0
     for place, phase in enumerate(program.phases):
         for call in phase:
+            function, rows = functions[call.kernel], shares[_share(call)]
             lines += [
-                f"  br i1 %some{number}, label %call{number}, label %called{number}",
+                f"  br i1 %some{rows}, label %call{number}, label %called{number}",
                 f"call{number}:",
-                f"  call void @{functions[call.kernel].name}(ptr %table{number}, i64 %lo{number}, i64 %hi{number}, i64 %s)",
+                f"  %table{number} = getelementptr ptr, ptr %tables, i64 {start}",
+                f"  call void @{function.name}(ptr %table{number}, i64 %lo{rows}, i64 %hi{rows}, i64 %s)",
                 f"  br label %called{number}",
                 f"called{number}:",
             ]
-            number += 1
+            number, start = number + 1, start + len(function.addresses)
         lines += _wait(f"phase{place}")
     lines += [
         "  br label %done",
@@ -108,12 +116,51 @@ def _drive(program: Program, functions: Mapping[Kernel, Function]) -> str:
         "  %again = icmp slt i64 %next, %last",
         "  br i1 %again, label %step, label %end",
         "end:",
-        "  %stop = phi i64 [ %first, %entry ], [ %next, %done ]",
+        "  %stop = phi i64 [ %first, %ready ], [ %next, %done ]",
         "  %steps = sub i64 %stop, %first",
         "  ret i64 %steps",
         "}",
     ]
-    return "\n".join(lines)
+    return "\n".join([*_constants(addresses), "", *lines])
+
+
+def _constants(addresses: list[tuple[int, int]]) -> list[str]:
+    """Which address each call is given, one call after the other."""
+    size = max(len(addresses), 1)
+    return [
+        f"@{name} = internal constant [{size} x i64] [{', '.join(f'i64 {x}' for x in values or [0])}]"
+        for name, values in (("numbers", [n for n, _ in addresses]), ("distances", [d for _, d in addresses]))
+    ]
+
+
+def _tables(size: int) -> list[str]:
+    """The tables of addresses for all calls, one after the other."""
+    return [
+        f"  %tables = alloca [{max(size, 1)} x ptr], align 16",
+        f"  br label %{'fill' if size else 'ready'}",
+        *(_FILL.format(size=size).splitlines() if size else ()),
+    ]
+
+
+_FILL = """fill:
+  %p = phi i64 [ 0, %entry ], [ %after_p, %fill ]
+  %number_at = getelementptr i64, ptr @numbers, i64 %p
+  %number = load i64, ptr %number_at, align 8
+  %distance_at = getelementptr i64, ptr @distances, i64 %p
+  %distance = load i64, ptr %distance_at, align 8
+  %from = getelementptr ptr, ptr %table, i64 %number
+  %whole = load ptr, ptr %from, align 8
+  %part = getelementptr i8, ptr %whole, i64 %distance
+  %to = getelementptr ptr, ptr %tables, i64 %p
+  store ptr %part, ptr %to, align 8
+  %after_p = add i64 %p, 1
+  %more_p = icmp slt i64 %after_p, {size}
+  br i1 %more_p, label %fill, label %ready"""
+
+
+def _share(call: Call) -> Any:
+    """What a thread's rows of a call depend on."""
+    return call.extent, call.grain, call.shared, call.everyone
 
 
 def _rows(n: int, call: Call) -> list[str]:
@@ -135,19 +182,6 @@ def _rows(n: int, call: Call) -> list[str]:
             f"  %{name}{n} = select i1 %{name}{n}_d, i64 %{name}{n}_c, i64 {call.extent}",
         ]
     return [*lines, f"  %some{n} = icmp slt i64 %lo{n}, %hi{n}"]
-
-
-def _addresses(n: int, buffers: tuple[int, ...]) -> list[str]:
-    """The table of addresses for a call."""
-    lines = [f"  %table{n} = alloca [{max(len(buffers), 1)} x ptr], align 8"]
-    for place, buffer in enumerate(buffers):
-        lines += [
-            f"  %from{n}_{place} = getelementptr ptr, ptr %table, i64 {buffer}",
-            f"  %address{n}_{place} = load ptr, ptr %from{n}_{place}, align 8",
-            f"  %to{n}_{place} = getelementptr ptr, ptr %table{n}, i64 {place}",
-            f"  store ptr %address{n}_{place}, ptr %to{n}_{place}, align 8",
-        ]
-    return lines
 
 
 def _wait(name: str) -> list[str]:

@@ -45,7 +45,8 @@ class Expressions(Operations):
     counter, lanes : the counter that vectors lie along, and how many lanes they have; None and 1 for scalars.
     variables, names : the counters and named values of the kernel.
     copy : the vector that is being written for.
-    table : the numbers of the buffers that the kernel uses, each with its place in the kernel's table of addresses.
+    table : the numbers of the buffers that the kernel uses, in the order of its table of addresses, each with how many
+        elements into the buffer its address lies. So the same is written for each part of a buffer.
     """
 
     def __init__(self, has_fma: bool) -> None:
@@ -186,6 +187,7 @@ class Expressions(Operations):
                 (parts if value.lanes == 1 else apart).append((value, factor))
         # What changes least comes first, so that sums of it are computed outside the loops.
         parts.sort(key=lambda part: part[0].level)
+        constant -= self.table.setdefault(buffer.number, constant)
         pointer = self._base(buffer)
         for value, factor in parts:
             pointer = self.moved(pointer, self.scaled(value, factor), buffer.dtype)
@@ -195,7 +197,7 @@ class Expressions(Operations):
 
     def _base(self, buffer: Buffer) -> Value:
         place = Value("%table", POINTER)
-        number = self.table.setdefault(buffer.number, len(self.table))
+        number = list(self.table).index(buffer.number)
         if number:
             place = self.moved(place, literal(8 * number, INT64), np.dtype(np.uint8))
         return self.pure(f"load ptr, {place}, align 8", POINTER, 1, place)

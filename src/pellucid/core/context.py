@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 class Recorder:
     """What operations and Tensors tell whoever follows them; a recorder overrides what it listens to."""
 
+    def computed(self, op: Op, arrays: list[Any], attrs: dict[str, Any]) -> Any:
+        """The value of an operation that is about to run; a recorder of shapes alone gives an array without data."""
+        return op.value(*arrays, **attrs)
+
     def operation(self, op: Op, inputs: list[Any], attrs: dict[str, Any], output: Tensor) -> None:
         """An operation has run."""
+
+    def differentiates(self, tensor: Tensor | None) -> None:
+        """The operations that follow are the gradients of the inputs from which `tensor` was computed; None where the
+        backward pass ends."""
 
     def assignment(self, target: Tensor, value: Tensor) -> None:
         """State (a parameter, a running statistic, a random key) is about to take over the values of `value`, of its

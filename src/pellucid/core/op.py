@@ -41,7 +41,7 @@ class Op:
     """One operation with exactly one output.
 
     name: the word users call it by.
-    family: elementwise, contraction, reduction, movement or random.
+    family: elementwise, contraction, convolution, reduction, pooling, movement or random.
     value(*arrays, **attrs) -> array: the eager result in NumPy.
     spec(*specs, **attrs) -> Spec: shape and dtype of the result; raises the clear error for inputs that do not fit.
     vjp(i, g, y, xs, attrs) -> Tensor or None: gradient of input i from the gradient g of the output y, in Tensor

@@ -362,8 +362,12 @@ def apply(op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Tensor:
         else:
             inputs[:] = [_operand(x, inputs) for x in inputs]
             return apply(op, inputs, attrs)
+    recorder = state.recorder
     try:
-        value = op.value(*arrays, **attrs) if attrs else op.value(*arrays)
+        if recorder is not None:
+            value = recorder.computed(op, arrays, attrs)
+        else:
+            value = op.value(*arrays, **attrs) if attrs else op.value(*arrays)
     except PellucidError:
         raise
     except FAILURES as problem:
@@ -381,7 +385,6 @@ def apply(op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Tensor:
         for x in inputs:
             if isinstance(x, Tensor) and x._cut is not None:
                 tensor._cut = x._cut
-    recorder = state.recorder
     if recorder is not None:
         recorder.operation(op, inputs, attrs, tensor)
     return tensor

@@ -22,7 +22,7 @@ from pellucid.data._order import SEED_LIMIT, words
 from pellucid.data.characters import as_tokens
 from pellucid.data.dataset import Dataset
 from pellucid.data.loader import Batch, Loader
-from pellucid.errors import ArgumentError, DataError, FileFormatError, MissingFileError
+from pellucid.errors import DataError, FileFormatError, MissingFileError
 
 SHAKESPEARE = Published(
     "tiny-shakespeare.txt",
@@ -149,7 +149,7 @@ def split_tokens(tokens: Any, validation: float = 0.1) -> tuple[Array, Array]:
 
 
 def read_text(path: Any) -> str:
-    """The text of a file in UTF-8; ends of lines become "\\n".
+    """The text of a file in UTF-8; ends of lines become single line feeds.
 
     Raises
         MissingFileError, FileAccessError: no such file, or none that can be read.

@@ -68,16 +68,9 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None
     widths = [(max(before, 0), max(after, 0)) for before, after in pairs]
     for axis, (n, sides_here) in enumerate(zip(x.shape, widths, strict=True)):
         most = {"constant": max(sides_here), "reflect": n - 1, "replicate": max(sides_here) * n, "circular": n}[mode]
-        if max(sides_here) > max(most, 0):
-            raise ShapeError(
-                "pool.pad-most",
-                op="pad",
-                mode=repr(mode),
-                axis=axis,
-                length=n,
-                width=max(sides_here),
-                most=max(most, 0),
-            )
+        width, most = max(sides_here), max(most, 0)
+        if width > most:
+            raise ShapeError("pool.pad-most", op="pad", mode=repr(mode), axis=axis, length=n, width=width, most=most)
     if any(map(any, widths)):
         x = pad_axes(x, widths, _MODES[mode], 0 if value is None else value)
     return x if mode == "circular" else _cut(x, pairs)

@@ -144,8 +144,8 @@ def _nearest(x: Tensor, wanted: Shape, factors: tuple[float | None, ...], exact:
 
 @lru_cache(maxsize=128)
 def _nearest_places(length: int, count: int, factor: float | None, exact: bool, plane: bool) -> Array:
-    """The place that each element of the new axis is copied from; in float32, as PyTorch computes it. For planes it looks
-    at the lengths alone where they stay or double."""
+    """The place that each element of the new axis is copied from; in float32, as PyTorch computes it. For planes it
+    looks at the lengths alone where they stay or double."""
     o = np.arange(count)
     if plane and not exact and count in (length, 2 * length):
         return o // (count // length)

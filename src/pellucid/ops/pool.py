@@ -1,5 +1,5 @@
-"""Where the largest element of each window lies: what max pooling reads its values and its gradients by. A tensor and
-window sizes come in; the flat place in its plane of each window's largest element leaves.
+"""Max pooling: the largest element of each window, and its flat place in its plane, by which gradients go back. A
+tensor and window sizes come in; `nn.functional` calls them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pellucid.core.op import NONE, Cost, Op, register
 from pellucid.core.spec import Spec
 from pellucid.core.tensor import Tensor, apply, as_tensor, wrap
 from pellucid.errors import ShapeError
-from pellucid.ops.index.along import _take_along
+from pellucid.ops.index.along import _place_along, _take_along
 from pellucid.ops.index.template import ARRAY, _put
 from pellucid.ops.reduce import cumulative_sum
 from pellucid.ops.shape import cast, reshape
@@ -160,10 +160,13 @@ def _comparisons(specs: list[Spec], out: Spec, attrs: dict[str, Any]) -> Cost:
     return Cost(flops=elements - out.size)
 
 
+_ATTRS = {"size": None, "stride": None, "padding": None, "dilation": None, "ceil_mode": False}
+
+
 _POSITIONS = register(
     Op(
         name=_NAME,
-        family="reduction",
+        family="pooling",
         value=_value,
         spec=_spec,
         vjp=NONE("a place does not change with small changes of the input"),
@@ -171,7 +174,7 @@ _POSITIONS = register(
         formula=lambda specs=None, attrs=None: "y[.., o] = argmax_p x[.., p] over the places p of window o",
         kernel=("argmax", -math.inf),
         onnx=NONE("the second result of MaxPool, counted in each plane"),
-        attrs={"size": None, "stride": None, "padding": None, "dilation": None, "ceil_mode": False},
+        attrs=_ATTRS,
         doc="The flat place in its plane of the largest element of each window.",
     )
 )
@@ -196,6 +199,120 @@ def max_pool_positions(
     """
     attrs = {"size": size, "stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": bool(ceil_mode)}
     return apply(_POSITIONS, [as_tensor(x)], attrs)
+
+
+# Values and gradients by positions
+
+
+def _planes(x: Array, num_axes: int) -> Array:
+    """The last axes as one."""
+    split = x.ndim - num_axes
+    return x.reshape(*x.shape[:split], math.prod(x.shape[split:]))
+
+
+def _read(x: Any, positions: Any, **attrs: Any) -> Array:
+    x, positions = np.asarray(x), np.asarray(positions)
+    k = len(attrs["size"])
+    taken = _take_along.value(_planes(x, k), _planes(positions, k), axis=x.ndim - k)
+    return taken.reshape(positions.shape)
+
+
+def _write(g: Any, positions: Any, *, lengths: Shape, **attrs: Any) -> Array:
+    g, positions = np.asarray(g), np.asarray(positions)
+    k = len(lengths)
+    lead = g.shape[: g.ndim - k]
+    placed = _place_along.value(
+        _planes(g, k), _planes(positions, k), axis=g.ndim - k, shape=(*lead, math.prod(lengths))
+    )
+    return placed.reshape(*lead, *lengths)
+
+
+_READ = register(
+    Op(
+        name="max_pool_read",
+        family="pooling",
+        value=_read,
+        spec=lambda x, positions, **attrs: Spec(positions.shape, x.dtype),
+        vjp=lambda i, g, y, xs, attrs: None if i else _written(g, xs[1], xs[0].data.shape, attrs),
+        cost=lambda specs, out, attrs: Cost(),
+        formula=lambda specs=None, attrs=None: "y[.., o] = x[.., positions[.., o]]",
+        kernel=NONE("the map depends on the data"),
+        onnx=NONE("GatherElements"),
+        attrs=_ATTRS,
+        doc="The elements at the places that max_pool_positions gave for a tensor of these sizes.",
+    )
+)
+
+_WRITE = register(
+    Op(
+        name="max_pool_write",
+        family="pooling",
+        value=_write,
+        spec=lambda g, positions, *, lengths, **attrs: Spec((*g.shape[: g.ndim - len(lengths)], *lengths), g.dtype),
+        vjp=lambda i, g, y, xs, attrs: None if i else apply(_READ, [g, xs[1]], _sizes(attrs)),
+        cost=lambda specs, out, attrs: Cost(flops=specs[0].size),
+        formula=lambda specs=None, attrs=None: "y = 0, with y[.., positions[.., o]] += g[.., o]",
+        kernel=NONE("several elements may land on one place"),
+        onnx=NONE("ScatterElements with addition into zeros"),
+        attrs={"lengths": None, **_ATTRS},
+        doc="Zeros with each element added at its place of max_pool_positions: the transpose of max_pool_read.",
+    )
+)
+
+
+def _sizes(attrs: dict[str, Any]) -> dict[str, Any]:
+    return {name: attrs[name] for name in _ATTRS}
+
+
+def _written(g: Tensor, positions: Tensor, shape: Shape, attrs: dict[str, Any]) -> Tensor:
+    return apply(_WRITE, [g, positions], {"lengths": shape[len(shape) - len(attrs["size"]) :], **attrs})
+
+
+def _max_value(x: Any, **attrs: Any) -> Array:
+    x = np.asarray(x)
+    geometry = _of(Spec(x.shape, x.dtype), attrs)
+    split = x.ndim - len(geometry.counts)
+    best = np.full((*x.shape[:split], *geometry.counts), _lowest(x.dtype), x.dtype)
+    for of_windows, of_elements in geometry.elements:
+        np.maximum(best[of_windows], x[of_elements], out=best[of_windows])
+    return best
+
+
+def _max_vjp(i: int, g: Tensor, y: Tensor, xs: list[Any], attrs: dict[str, Any]) -> Tensor:
+    return _written(g, apply(_POSITIONS, [xs[0]], attrs), xs[0].data.shape, attrs)
+
+
+_MAX = register(
+    Op(
+        name="max_pool",
+        family="pooling",
+        value=_max_value,
+        spec=lambda x, **attrs: Spec(_spec(x, **attrs).shape, x.dtype),
+        vjp=_max_vjp,
+        cost=_comparisons,
+        formula=lambda specs=None, attrs=None: "y[.., o] = max_p x[.., p] over the places p of window o",
+        kernel=("maximum", -math.inf),
+        onnx="MaxPool",
+        attrs=_ATTRS,
+        doc="The largest element of each window; NaN if there is one. Its gradient goes to the first of equals.",
+    )
+)
+
+
+def max_pool(
+    x: Any, /, size: Shape, stride: Shape, padding: Shape, dilation: Shape, ceil_mode: bool = False
+) -> Tensor:
+    """The largest element of each window of the last axes; NaN if there is one. The border counts as -∞.
+
+        y[.., o] = max_p x[.., p] over the places p of window o
+
+    The gradient goes to the first of equal largest elements. The parameters are those of `max_pool_positions`.
+    """
+    attrs = {"size": size, "stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": bool(ceil_mode)}
+    return apply(_MAX, [as_tensor(x)], attrs)
+
+
+# Any positions
 
 
 def read_planes(x: Any, positions: Tensor, num_axes: int) -> Tensor:

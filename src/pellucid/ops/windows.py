@@ -225,7 +225,7 @@ def _sum_windows_cost(specs: list[Spec], out: Spec, attrs: dict[str, Any]) -> Co
 _SUM_WINDOWS = register(
     Op(
         name="sum_windows",
-        family="reduction",
+        family="pooling",
         value=lambda x, **attrs: _sum_windows(np.asarray(x), **attrs),
         spec=_sum_windows_spec,
         vjp=lambda i, g, y, xs, attrs: spread_windows(
@@ -301,7 +301,7 @@ def _spread_windows_cost(specs: list[Spec], out: Spec, attrs: dict[str, Any]) ->
 _SPREAD_WINDOWS = register(
     Op(
         name="spread_windows",
-        family="movement",
+        family="pooling",
         value=lambda g, **attrs: _spread_windows(np.asarray(g), **attrs),
         spec=_spread_windows_spec,
         vjp=lambda i, g, y, xs, attrs: sum_windows(g, attrs["size"], attrs["stride"]),

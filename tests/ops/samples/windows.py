@@ -136,6 +136,27 @@ POOLED: list[tuple[Any, dict[str, Any]]] = [
     (np.zeros((0, 4)), pooled(size=(2,))),
 ]
 
+def read(x: Any, positions: Any, **attrs: Any) -> np.ndarray:
+    k = len(attrs["size"])
+    y = np.zeros(positions.shape, x.dtype)
+    for place in np.ndindex(*positions.shape):
+        lead = place[: len(place) - k]
+        y[place] = x[lead].flat[positions[place]]
+    return y
+
+
+def written(g: Any, positions: Any, lengths: Shape, **attrs: Any) -> np.ndarray:
+    k = len(lengths)
+    y = np.zeros((*g.shape[: g.ndim - k], *lengths))
+    for place in np.ndindex(*positions.shape):
+        y[place[: len(place) - k]].reshape(-1)[positions[place]] += g[place]
+    return y
+
+
+def top(x: Any, **attrs: Any) -> np.ndarray:
+    return read(x, largest(x, **attrs), **attrs)
+
+
 SAMPLES: dict[str, list[Sample]] = {
     "windows": [Sample((x,), taken, {"size": j, "stride": s, "dilation": d}) for x, j, s, d in TAKEN],
     "overlap_add": [
@@ -159,6 +180,16 @@ SAMPLES: dict[str, list[Sample]] = {
     ]
     + [Sample((np.array([[1, 2], [3, 4]]),), spread, {"lengths": (4, 6), "size": (2, 3), "stride": (2, 3)})],
     "max_pool_positions": [Sample((x,), largest, attrs, smooth=False) for x, attrs in POOLED],
+    "max_pool": [Sample((x,), top, attrs, smooth=x is DISTINCT) for x, attrs in POOLED],
+    "max_pool_read": [Sample((x, largest(x, **attrs)), read, attrs) for x, attrs in POOLED[:6]],
+    "max_pool_write": [
+        Sample(
+            (points(n, largest(x, **attrs).shape, -1, 1), largest(x, **attrs)),
+            written,
+            {"lengths": x.shape[x.ndim - len(attrs["size"]) :], **attrs},
+        )
+        for n, (x, attrs) in enumerate(POOLED[:6])
+    ],
 }
 
 
@@ -196,6 +227,9 @@ WORK: dict[str, Callable[[Sample], int]] = {
     "sum_windows": additions,
     "spread_windows": spread_additions,
     "max_pool_positions": comparisons,
+    "max_pool": comparisons,
+    "max_pool_read": lambda sample: 0,
+    "max_pool_write": lambda sample: int(sample.inputs[0].size),
 }
 
 FORMULAS: dict[str, dict[str, Callable[..., Any]]] = {
@@ -204,4 +238,7 @@ FORMULAS: dict[str, dict[str, Callable[..., Any]]] = {
     "sum_windows": {"y[.., o] = Σ_j x[.., o·stride + j]": summed},
     "spread_windows": {"y = 0, with y[.., o·stride + j] += g[.., o]": spread},
     "max_pool_positions": {"y[.., o] = argmax_p x[.., p] over the places p of window o": largest},
+    "max_pool": {"y[.., o] = max_p x[.., p] over the places p of window o": top},
+    "max_pool_read": {"y[.., o] = x[.., positions[.., o]]": read},
+    "max_pool_write": {"y = 0, with y[.., positions[.., o]] += g[.., o]": written},
 }

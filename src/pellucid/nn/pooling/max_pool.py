@@ -1,6 +1,4 @@
-"""Max pooling: the largest element of each window. Where it lies is found first; values are read there, and gradients
-go back there.
-"""
+"""Max pooling: the largest element of each window; gradients go back to where it lies."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from pellucid.core.check import Flag, check
 from pellucid.core.tensor import as_tensor
 from pellucid.nn.pooling._arguments import Pooling, check_planes, is_given, plain, windows_of
 from pellucid.ops.declare import composite
-from pellucid.ops.pool import max_pool_positions, read_planes
+from pellucid.ops.pool import max_pool, max_pool_positions
 
 _FORMULA = "y[n,c,o] = max_p x[n,c,p] over the places p of window o"
 
@@ -31,9 +29,8 @@ def _max_pool(
     for flag, value in (("ceil_mode", ceil_mode), ("return_indices", return_indices)):
         check(f"{name}: {flag}", value, Flag())
     check_planes(name, x.shape, count)
-    positions = max_pool_positions(x, *windows, ceil_mode=bool(ceil_mode))
-    y = read_planes(x, positions, count)
-    return (y, positions) if return_indices else y
+    y = max_pool(x, *windows, ceil_mode=bool(ceil_mode))
+    return (y, max_pool_positions(x, *windows, ceil_mode=bool(ceil_mode))) if return_indices else y
 
 
 @composite(formula=_FORMULA, onnx="MaxPool")
