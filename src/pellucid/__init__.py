@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pellucid import compiler as compiler
     from pellucid import data as data
     from pellucid import graph as graph
+    from pellucid import inspection as inspection
     from pellucid import models as models
     from pellucid import nn as nn
     from pellucid import optim as optim
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pellucid.compiler.threads import set_num_threads as set_num_threads
     from pellucid.gradient_check import GradientCheck as GradientCheck
     from pellucid.gradient_check import check_gradients as check_gradients
+    from pellucid.inspection.cost import cost as cost
     from pellucid.train.evaluate import evaluate as evaluate
     from pellucid.train.evaluate import predict as predict
     from pellucid.train.files import load as load
@@ -62,7 +64,7 @@ bool = _np.dtype(_np.bool_)
 pi, e, inf, nan, newaxis = _np.pi, _np.e, _np.inf, _np.nan, None
 
 # Rooms and functions that are imported when first used, so that `import pellucid` stays light.
-_ROOMS = ("compiler", "data", "graph", "models", "nn", "optim", "train")
+_ROOMS = ("compiler", "data", "graph", "inspection", "models", "nn", "optim", "train")
 _FUNCTIONS = {
     "fit": "train",
     "fit_many": "train",
@@ -75,6 +77,7 @@ _FUNCTIONS = {
     "get_num_threads": "compiler",
     "check_gradients": "gradient_check",
     "GradientCheck": "gradient_check",
+    "cost": "inspection",
 }
 
 

@@ -121,6 +121,30 @@ def test_the_shared_weight_stays_one() -> None:
     np.testing.assert_array_equal(other.wte.weight.data, model.wte.weight.data + 1)
 
 
+@pytest.mark.parametrize("tier", ["off", "numpy", "llvm"])
+def test_a_shared_table_learns_from_both_of_its_uses(tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PELLUCID_COMPILE", tier)
+    table, layer = nn.Embedding(11, 8, dtype="float64"), nn.Linear(8, 11, bias=False, dtype="float64")
+    layer.weight = table.weight
+    optimizer = pl.optim.SGD(table.parameters(), lr=0.5)
+
+    @pl.compile
+    def step(tokens: pl.Tensor, g: pl.Tensor) -> pl.Tensor:
+        value = (layer(table(tokens)) * g).sum()
+        value.backward()
+        optimizer.step()
+        return value
+
+    tokens, g, w = np.array([0, 4, 9, 4]), RNG.normal(size=(4, 11)), table.weight.data.copy()
+    for _ in range(2):
+        step(pl.tensor(tokens), pl.tensor(g))
+        # Σ g·(w[tokens]·wᵀ): of the layer's use gᵀ·w[tokens], of the table's g·w, added up where a token comes twice.
+        gradient = g.T @ w[tokens]
+        np.add.at(gradient, tokens, g @ w)
+        w -= 0.5 * gradient
+        np.testing.assert_allclose(table.weight.data, w, rtol=1e-12, atol=1e-13)
+
+
 def test_a_file_keeps_it(tmp_path: Path) -> None:
     model = made(n_layer=3)
     pl.save(model, tmp_path / "gpt.safetensors", example=TOKENS[:1])

@@ -32,6 +32,10 @@ Kind = Literal["map", "product", "convolution", "reduce", "bits", "add"]
 # Results of this many elements are not computed again in the inner loop of a matrix product.
 _ONCE = 4096
 
+# Results of this many elements are computed again, rather than kept, if all that they are made of is one value of their
+# size and a few that are smaller by this factor.
+_LARGE, _SMALL_PART, _FEW_SOURCES = 65536, 16, 4
+
 
 @dataclass(eq=False)
 class Group:
@@ -159,11 +163,21 @@ class Groups:
         ):
             return False
         probe = tuple(number(0, INT64) for _ in value.spec.shape)
+        sources = [v for x, i in inputs_at(instruction, probe) for v, _ in self.sources(x, i)]
+        if self._is_cheaper_again(instruction, sources):
+            return True
         return len(numbers) > 0 and all(
-            v.id not in self.group_of or (v.spec.size == 1 and value.spec.size > 1)
-            for x, i in inputs_at(instruction, probe)
-            for v, _ in self.sources(x, i)
+            v.id not in self.group_of or (v.spec.size == 1 and value.spec.size > 1) for v in sources
         )
+
+    def _is_cheaper_again(self, instruction: Instruction, sources: list[Value]) -> bool:
+        """Whether a large result is had sooner by computing it again wherever it is used than by writing it to memory
+        and reading it back: it is read from one other large value and from small ones, by a few operations."""
+        value = instruction.output
+        if value.spec.size < _LARGE or value.id in self.multiplied or value.spec.dtype.kind != "f":
+            return False
+        large = {v.id for v in sources if v.spec.size * _SMALL_PART > value.spec.size}
+        return len(large) == 1 and len(sources) <= _FEW_SOURCES
 
     def _joins(self, group: Group, instruction: Instruction) -> bool:
         """Whether the operation can run in the group's nest; then it is part of it."""

@@ -26,6 +26,8 @@ from pellucid.graph.contents import Contents
 from pellucid.graph.names import is_module, is_optimizer
 from pellucid.graph.trace import Recording
 
+_MOST_BYTES = 2**31
+
 Phase = Literal["forward", "loss", "backward", "update"]
 
 
@@ -87,7 +89,8 @@ class Outline(Recording):
         if self.with_values or not any(id(a) in self._unknown for a in arrays):
             return op.value(*arrays, **attrs)
         spec = op.spec(*map(spec_of, arrays), **attrs)
-        array = without_data(spec.shape, spec.dtype)
+        # Zeros that nobody touches take no memory either, and they are no view: a gradient that is one is copied.
+        array = np.zeros(spec.shape, spec.dtype) if spec.nbytes <= _MOST_BYTES else without_data(spec.shape, spec.dtype)
         self._unknown[id(array)] = array
         return array
 
@@ -159,7 +162,18 @@ def recorded(
         return _recorded(function, examples, prepared, settled, with_values=False)
     except PellucidError:
         # A look at values that are not there is no fault of the function; a fault shows again.
-        return _recorded(function, [_real(x) for x in examples], prepared, settled, with_values=True)
+        return recorded_with_values(function, examples, prepared, settled)
+
+
+def recorded_with_values(
+    function: Callable[..., Any],
+    examples: Sequence[Any],
+    prepared: Callable[[Outline], None] = lambda outline: None,
+    settled: bool = True,
+) -> Run:
+    """Record a function by a real run, on zeros where only shapes were given; the parameters are those of
+    `recorded`."""
+    return _recorded(function, [_real(x) for x in examples], prepared, settled, with_values=True)
 
 
 def _real(example: Tensor) -> Tensor:

@@ -18,23 +18,38 @@ CLASSIFIER: dict[str, Constraint] = {"num_classes": CLASSES, "dropout": PROBABIL
 """Constraints of the arguments that nearly every network has."""
 
 
-def as_pictures(network: str, x: Any, channels: int) -> Tensor:
+def as_pictures(network: str, x: Any, channels: int, size: int | None = None, step: int = 1) -> Tensor:
     """x as a Tensor (N, channels, H, W). One picture without N is refused: flattened, its channels would be its rows.
 
+    Parameters
+        size : height and width that the network was made for; None where it takes any.
+        step : what a size that the network can be made for is a multiple of.
     Raises
-        ShapeError: another number of axes or channels.
+        ShapeError: another number of axes or channels, or another size.
     """
-    x = as_tensor(x)
-    if x.ndim == 4 and x.shape[1] == channels:
-        return x
-    suggestion = None
-    if x.ndim == 4 and x.shape[3] == channels:
-        suggestion = "x.permute((0, 3, 1, 2))"
-    elif x.ndim == 3 and x.shape[0] == channels:
-        suggestion = "x[None]"
-    elif x.ndim == 3 and channels == 1:
-        suggestion = "x[:, None]"
-    raise ShapeError("models.pictures", network=network, shape=x.shape, channels=channels, suggestion=suggestion)
+    pictures: Tensor = as_tensor(x)
+    shape = pictures.shape
+    if len(shape) != 4 or shape[1] != channels:
+        suggestion = None
+        if len(shape) == 4 and shape[3] == channels:
+            suggestion = "x.permute((0, 3, 1, 2))"
+        elif len(shape) == 3 and shape[0] == channels:
+            suggestion = "x[None]"
+        elif len(shape) == 3 and channels == 1:
+            suggestion = "x[:, None]"
+        raise ShapeError("models.pictures", network=network, shape=shape, channels=channels, suggestion=suggestion)
+    height, width = shape[2:]
+    if size is not None and (height, width) != (size, size):
+        fits = height == width and height > 0 and height % step == 0
+        raise ShapeError(
+            "models.picture-size",
+            network=network,
+            height=height,
+            width=width,
+            size=size,
+            suggestion=f"image_size={height}" if fits else None,
+        )
+    return pictures
 
 
 def divisible(width: float, divisor: int = 8) -> int:

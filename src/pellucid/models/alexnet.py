@@ -37,8 +37,6 @@ class AlexNet(Module):
     Source
         A. Krizhevsky, One weird trick for parallelizing convolutional neural networks, arXiv:1404.5997, with
         torchvision's 256 channels in the fourth convolution. Weights start as PyTorch's layers do.
-    Examples
-        >>> alexnet = AlexNet  # AlexNet()(pl.zeros((1, 3, 224, 224))).shape is (1, 1000)
     """
 
     @checked(**CLASSIFIER)
@@ -83,8 +81,8 @@ class AlexNetTwoGroups(Module):
         dropout : probability before the first two linear layers, in [0, 1].
         in_channels : channels of the pictures.
     Raises
-        ShapeError: when called with other than pictures (N, in_channels, 227, 227). (The paper writes 224, with which
-            its own table of layers does not come out; a border of 2 and 2 columns would be 227.)
+        ShapeError: when called with other than pictures (N, in_channels, 227, 227). The paper writes 224, with
+            which its own sizes of layers do not come out.
     Source
         Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks, NIPS 2012,
         sections 3.3 to 3.5, 4.2 and 5: weights start normal with standard deviation 0.01; the biases of the second,

@@ -46,9 +46,7 @@ class LeNet5(Module):
         (2, 10)
     """
 
-    @checked(
-        num_classes=CLASSES, activation=Options(*_ACTIVATIONS), pooling=Options(*_POOLS), in_channels=CHANNELS
-    )
+    @checked(num_classes=CLASSES, activation=Options(*_ACTIVATIONS), pooling=Options(*_POOLS), in_channels=CHANNELS)
     def __init__(
         self, num_classes: int = 10, activation: str = "relu", pooling: str = "max", *, in_channels: int = 1
     ) -> None:

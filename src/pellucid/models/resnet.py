@@ -132,9 +132,9 @@ def _zero_last_norms(model: Module) -> None:
     """Each block starts as its shortcut alone. Source: Goyal et al., arXiv:1706.02677, section 5.1."""
     for module in model.modules():
         if isinstance(module, Bottleneck):
-            init.zeros_(module.bn3.weight)
+            init.zeros_(module.bn3.weight)  # type: ignore[arg-type]
         elif isinstance(module, BasicBlock):
-            init.zeros_(module.bn2.weight)
+            init.zeros_(module.bn2.weight)  # type: ignore[arg-type]
 
 
 class ResNet(Module):
@@ -153,7 +153,8 @@ class ResNet(Module):
         block : BasicBlock or Bottleneck.
         layers : blocks in each of the four stages.
         num_classes : classes.
-        zero_init_residual : whether the last normalisation of each block starts at 0, so that it starts as its shortcut.
+        zero_init_residual : whether the last normalisation of each block starts at 0, so that a block starts as its
+            shortcut.
         in_channels : channels of the pictures.
     Raises
         ShapeError: when called with other than pictures (N, in_channels, H, W).
@@ -215,8 +216,7 @@ class CifarResNet(Module):
         ShapeError: when called with other than pictures (N, in_channels, H, W).
     Source
         He, Zhang, Ren and Sun, Deep residual learning for image recognition, CVPR 2016, section 4.2. Names are those of
-        torchvision's ResNet. Weights start by the paper's reference 13, normal with variance 2 / fan_in, the linear
-        layer as PyTorch's does.
+        torchvision's ResNet, and so are the starting weights.
     Examples
         >>> CifarResNet(1)(pl.zeros((2, 3, 32, 32))).shape
         (2, 10)

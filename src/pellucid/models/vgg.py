@@ -1,5 +1,5 @@
-"""VGG: pictures enter, a score for each class leaves. Convolutions of 3x3 alone, in five stages. Users train it and load
-torchvision's weights.
+"""VGG: pictures enter, a score for each class leaves. Convolutions of 3x3 alone, in five stages. Users train it and
+load torchvision's weights.
 """
 
 from __future__ import annotations

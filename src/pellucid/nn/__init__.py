@@ -129,7 +129,9 @@ from pellucid.nn.pooling import (
 from pellucid.nn.positions import LearnedPositionalEncoding, RotaryEmbedding, SinusoidalPositionalEncoding
 from pellucid.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from pellucid.nn.shape import Flatten, Identity, Unflatten
+from pellucid.nn.squeeze_excitation import SqueezeExcitation
 from pellucid.nn.starting_weights import StartFinding, check_initialization
+from pellucid.nn.stochastic_depth import StochasticDepth
 from pellucid.nn.transformer import (
     Transformer,
     TransformerDecoder,
@@ -268,7 +270,9 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "Spectrogram",
+    "SqueezeExcitation",
     "StartFinding",
+    "StochasticDepth",
     "Tanh",
     "Tanhshrink",
     "Threshold",

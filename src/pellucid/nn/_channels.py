@@ -15,7 +15,7 @@ from pellucid.core.context import default_dtype, no_grad
 from pellucid.core.tensor import Tensor, as_tensor, wrap
 from pellucid.errors import ShapeError
 from pellucid.nn.module import Module, Parameter
-from pellucid.ops.elementwise import sqrt, square
+from pellucid.ops.elementwise import reciprocal, sqrt, square
 from pellucid.ops.reduce import mean
 from pellucid.ops.shape import reshape
 
@@ -39,19 +39,26 @@ def check_channels(layer: str, shape: Shape, *vectors: Any) -> None:
             )
 
 
-def scaled(y: Tensor, weight: Any, bias: Any) -> Tensor:
-    """y·weight[c] + bias[c]; None is left out."""
+def scaled(centred: Tensor, factor: Tensor | None, weight: Any, bias: Any) -> Tensor:
+    """centred·factor·weight[c] + bias[c]; None is left out. The small factors are multiplied first, so that the large
+    tensor is gone through once."""
     if weight is not None:
-        y = y * over_channels(weight, y.ndim)
+        own = over_channels(weight, centred.ndim)
+        factor = own if factor is None else factor * own
+    y = centred if factor is None else centred * factor
     return y if bias is None else y + over_channels(bias, y.ndim)
 
 
-def standardized(x: Tensor, axes: tuple[int, ...], eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """x with mean 0 and variance 1 over axes, and that mean and variance, whose axes are kept."""
+def centred_on(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """x less its mean over axes, that mean, and the variance; their axes are kept."""
     average = mean(x, axes, keepdims=True)
     centred = x - average
-    variance = mean(square(centred), axes, keepdims=True)
-    return centred / sqrt(variance + eps), average, variance
+    return centred, average, mean(square(centred), axes, keepdims=True)
+
+
+def inverse_deviation(variance: Tensor, eps: float) -> Tensor:
+    """1 / sqrt(variance + eps)."""
+    return reciprocal(sqrt(variance + eps))
 
 
 def move_on(running: Tensor, now: Tensor, momentum: Any) -> None:

@@ -11,9 +11,16 @@ from pellucid.core.check import Real, check
 from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ModelError, ShapeError
-from pellucid.nn._channels import PerChannel, check_channels, move_on, over_channels, scaled, standardized
+from pellucid.nn._channels import (
+    PerChannel,
+    centred_on,
+    check_channels,
+    inverse_deviation,
+    move_on,
+    over_channels,
+    scaled,
+)
 from pellucid.ops.declare import composite
-from pellucid.ops.elementwise import sqrt
 from pellucid.ops.shape import cast
 
 
@@ -53,15 +60,15 @@ def batch_norm(
         n = math.prod(x.shape[a] for a in axes)
         if n < 2:
             raise ModelError("nn.batch-norm-one", shape=x.shape, n=n)
-        y, average, variance = standardized(x, axes, eps)
+        centred, average, variance = centred_on(x, axes)
         if running_mean is not None and running_var is not None:
             move_on(running_mean, average, momentum)
             move_on(running_var, variance * (n / (n - 1)), momentum)
     elif running_mean is not None and running_var is not None:
-        y = (x - over_channels(running_mean, x.ndim)) / sqrt(over_channels(running_var, x.ndim) + eps)
+        centred, variance = x - over_channels(running_mean, x.ndim), over_channels(running_var, x.ndim)
     else:
         raise ModelError("nn.batch-norm-no-statistics")
-    return scaled(y, weight, bias)
+    return scaled(centred, inverse_deviation(variance, eps), weight, bias)
 
 
 class _BatchNorm(PerChannel):

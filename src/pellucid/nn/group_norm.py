@@ -13,7 +13,7 @@ from pellucid.core.check import Flag, Integer, Real, check, checked
 from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError, ModelError, ShapeError
-from pellucid.nn._channels import check_channels, scaled, standardized
+from pellucid.nn._channels import centred_on, check_channels, inverse_deviation, scaled
 from pellucid.nn.module import Module, Parameter
 from pellucid.ops.declare import composite
 from pellucid.ops.shape import reshape
@@ -48,8 +48,8 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     n = channels // num_groups * math.prod(x.shape[2:])
     if n < 2:
         raise ModelError("nn.group-norm-one", shape=x.shape, groups=num_groups, n=n)
-    y, _, _ = standardized(reshape(x, (x.shape[0], num_groups, n)), (2,), eps)
-    return scaled(reshape(y, x.shape), weight, bias)
+    centred, _, variance = centred_on(reshape(x, (x.shape[0], num_groups, n)), (2,))
+    return scaled(reshape(centred * inverse_deviation(variance, eps), x.shape), None, weight, bias)
 
 
 class GroupNorm(Module):

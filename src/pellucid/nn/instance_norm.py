@@ -10,9 +10,16 @@ from typing import Any
 from pellucid.core.check import Flag, Integer, Real, check, checked
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ModelError, ShapeError
-from pellucid.nn._channels import PerChannel, check_channels, move_on, over_channels, scaled, standardized
+from pellucid.nn._channels import (
+    PerChannel,
+    centred_on,
+    check_channels,
+    inverse_deviation,
+    move_on,
+    over_channels,
+    scaled,
+)
 from pellucid.ops.declare import composite
-from pellucid.ops.elementwise import sqrt
 from pellucid.ops.reduce import mean
 from pellucid.ops.shape import reshape
 
@@ -56,15 +63,15 @@ def instance_norm(
         n = math.prod(x.shape[2:])
         if n < 2:
             raise ModelError("nn.instance-norm-one", shape=x.shape, n=n)
-        y, average, variance = standardized(x, tuple(range(2, x.ndim)), eps)
+        centred, average, variance = centred_on(x, tuple(range(2, x.ndim)))
         if running_mean is not None and running_var is not None and len(x.data):
             move_on(running_mean, mean(average, 0), momentum)
             move_on(running_var, mean(variance, 0) * (n / (n - 1)), momentum)
     elif running_mean is not None and running_var is not None:
-        y = (x - over_channels(running_mean, x.ndim)) / sqrt(over_channels(running_var, x.ndim) + eps)
+        centred, variance = x - over_channels(running_mean, x.ndim), over_channels(running_var, x.ndim)
     else:
         raise ModelError("nn.instance-norm-no-statistics")
-    return scaled(y, weight, bias)
+    return scaled(centred, inverse_deviation(variance, eps), weight, bias)
 
 
 class _InstanceNorm(PerChannel):

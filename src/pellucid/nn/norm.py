@@ -16,7 +16,7 @@ from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn._initial import wrong_features
 from pellucid.nn.module import Module, Parameter
 from pellucid.ops.declare import composite
-from pellucid.ops.elementwise import sqrt, square
+from pellucid.ops.elementwise import reciprocal, sqrt, square
 from pellucid.ops.reduce import mean
 
 _EPS = Real(0)
@@ -35,7 +35,7 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     check_ends("layer_norm", x.shape, shape)
     axes = tuple(range(-len(shape), 0))
     centred = x - mean(x, axes, keepdims=True)
-    y = centred / sqrt(mean(square(centred), axes, keepdims=True) + eps)
+    y = centred * reciprocal(sqrt(mean(square(centred), axes, keepdims=True) + eps))
     if weight is not None:
         y = y * weight
     return y if bias is None else y + bias
@@ -54,7 +54,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     check_ends("rms_norm", x.shape, shape)
     if eps is None:
         eps = float(np.finfo(x.dtype if x.dtype.kind == "f" else default_dtype()).eps)
-    y = x / sqrt(mean(square(x), tuple(range(-len(shape), 0)), keepdims=True) + eps)
+    y = x * reciprocal(sqrt(mean(square(x), tuple(range(-len(shape), 0)), keepdims=True) + eps))
     return y if weight is None else y * weight
 
 

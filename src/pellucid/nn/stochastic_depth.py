@@ -18,7 +18,9 @@ from pellucid.ops.sampling import bernoulli
 _P, _MODE = Real(0, 1), Options("batch", "row")
 
 
-@composite(formula="y[n,...] = x[n,...] / (1 - p) with probability 1 - p, else 0", onnx=NONE("Where of a draw, and Mul"))
+@composite(
+    formula="y[n,...] = x[n,...] / (1 - p) with probability 1 - p, else 0", onnx=NONE("Where of a draw, and Mul")
+)
 def stochastic_depth(input: Any, p: float, mode: str, training: bool = True, key: Any = None) -> Tensor:
     """Each row, or the whole batch, is 0 with probability p, and else enlarged so that the mean stays.
 
