@@ -69,6 +69,10 @@ class Workload:
     kind: ClassVar[str]
     unit: ClassVar[str] = "µs a step"
     tolerance: ClassVar[float] = 2e-3
+    room: ClassVar[str] = "sides"
+    """The folder of those who do it."""
+    patience_s: ClassVar[float] = 300.0
+    """After so long without an answer a process is ended."""
 
     title: str
     sides: Mapping[str, tuple[str, ...]]

@@ -20,9 +20,6 @@ from benchmarks.kinds import Workload
 
 ROOT = Path(__file__).parents[1]
 
-PATIENCE_S = 300.0
-"""After so long without an answer a process is ended."""
-
 CORES = os.cpu_count() or 1
 
 REMOVED = tuple("OPENBLAS_ GOTO_ OMP_ GOMP_ KMP_ MKL_ XLA_ JAX_ TORCH PELLUCID_ PYTHONDONTWRITE".split())
@@ -127,14 +124,14 @@ class Side:
         """
         assert self.process is not None
         assert self.process.stdout is not None
-        timer = threading.Timer(PATIENCE_S, self.process.kill)
+        timer = threading.Timer(self.work.patience_s, self.process.kill)
         timer.start()
         line = self.process.stdout.readline()
         late = not timer.is_alive()
         timer.cancel()
         if not line:
             raise NoAnswerError(
-                f"no answer within {PATIENCE_S:g} s" if late else f"the process ended with {self.process.wait()}"
+                f"no answer within {self.work.patience_s:g} s" if late else f"the process ended with {self.process.wait()}"
             )
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:

@@ -57,7 +57,7 @@ def main() -> int:
             if work.fresh:
                 answer(**_fresh(library, work, method, int(threads[:-1])))
                 return 0
-            side = importlib.import_module(f"benchmarks.sides.{library}")
+            side = importlib.import_module(f"benchmarks.{work.room}.{library}")
             runner: Runner = getattr(side, work.kind)(work, method, int(threads[:-1]))
             answer(version=side.VERSION)
             for line in sys.stdin:
@@ -95,14 +95,16 @@ def _other_work() -> Iterator[None]:
 def _fresh(library: str, work: Workload, method: str, threads: int) -> dict[str, Any]:
     """All that a fresh process is for, done once. For a first step the library's own import is timed by itself."""
     start = time.perf_counter()
-    side = importlib.import_module(f"benchmarks.sides.{library}")
+    side = importlib.import_module(f"benchmarks.{work.room}.{library}")
     imported = time.perf_counter() - start
     if work.kind == "reach":
         return {"version": side.VERSION, **side.reach(work, method, threads)}
     # The data are there before the clock starts, and a first import of what makes them.
     work.data  # type: ignore[attr-defined]  # noqa: B018
     start = time.perf_counter()
-    runner = side.train(work, method, threads)
+    runner = getattr(side, "train_network" if work.kind == "compile_network" else "train")(work, method, threads)
+    if work.kind == "compile_network":
+        start = time.perf_counter()
     runner.round(0, 1)
     seconds = time.perf_counter() - start
     return {"version": side.VERSION, "seconds": seconds, "import_s": imported, "value": runner.value()}

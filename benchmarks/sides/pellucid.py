@@ -26,6 +26,7 @@ with contextlib.suppress(ImportError):
 VERSION = pl.__version__
 
 HIDDEN = {"relu": pl.nn.ReLU, "sigmoid": pl.nn.Sigmoid}
+ADAMS = {"adam": pl.optim.Adam, "adamw": pl.optim.AdamW}
 LOSSES = {"cross_entropy": pl.nn.CrossEntropyLoss, "bce": pl.nn.BCEWithLogitsLoss}
 
 
@@ -39,8 +40,8 @@ def network(layers: Layers, hidden: str = "relu") -> pl.nn.Sequential:
 
 
 def optimizer(name: str, parameters: Any, rate: float) -> pl.optim.Optimizer:
-    if name == "adam":
-        return pl.optim.Adam(parameters, lr=rate)
+    if name in ADAMS:
+        return ADAMS[name](parameters, lr=rate)
     return pl.optim.SGD(parameters, lr=rate, momentum=0.9 if name == "momentum" else 0.0)
 
 
@@ -103,10 +104,14 @@ class Loop:
         self.compiled = method == "step"
         self.start()
 
+    def made(self) -> tuple[pl.nn.Module, Any]:
+        """The network with its initial weights, and its loss."""
+        return network(self.work.layers(), self.work.hidden), LOSSES[self.work.loss]()
+
     def start(self) -> None:
         work = self.work
-        model = self.model = network(work.layers(), work.hidden)
-        loss_fn = LOSSES[work.loss]()
+        model, loss_fn = self.made()
+        self.model = model
         steps = optimizer(work.optimizer, model.parameters(), work.rate)
 
         def step(x: Any, y: Any) -> Any:

@@ -12,6 +12,7 @@ import pellucid as pl
 from pellucid import nn, optim
 from pellucid.core.context import default_dtype, set_default_dtype
 from tests.compiler.models_of_losses import LOSSES
+from tests.compiler.models_of_pictures import PICTURE_MODELS
 from tests.compiler.trainings import ROWS, WIDTH, Batch, Training, step_of, trained_by_sgd
 from tests.optim.problem import CASES, LION_CASES, build, label
 
@@ -264,7 +265,14 @@ STEPS: dict[str, Callable[[], Training]] = {
     "penalty": penalized,
 }
 
-MODELS: dict[str, Callable[[], Training]] = {**ACTIVATIONS, **LAYERS, **LOSSES, **OPTIMIZERS, **STEPS}
+MODELS: dict[str, Callable[[], Training]] = {
+    **ACTIVATIONS,
+    **LAYERS,
+    **PICTURE_MODELS,
+    **LOSSES,
+    **OPTIMIZERS,
+    **STEPS,
+}
 
 
 @contextmanager

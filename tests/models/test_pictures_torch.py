@@ -136,6 +136,7 @@ def test_small(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", FULL)
 def test_full(name: str) -> None:
     check(FULL[name])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pellucid.compiler.elements import Index
-from pellucid.compiler.expressions import INT64, Expr, Variable, number, variable, where
+from pellucid.compiler.expressions import INT64, Expr, Variable, equal, number, variable, where
 from pellucid.compiler.nest import Sum
 from pellucid.graph.ir import Instruction
 from pellucid.ops._families.convolution import NAMES, Geometry, Role, Shapes
@@ -35,10 +35,7 @@ def has_rule(instruction: Instruction) -> bool:
     """Whether there is a native rule: for several samples of floats, all of one dtype."""
     shapes, geometry = shapes_of(instruction)
     out = instruction.output.spec.dtype
-    if out.kind != "f" or any(x.spec.dtype != out for x in instruction.inputs) or shapes.x[0] < 2:
-        return False
-    steps = zip(geometry.stride, geometry.dilation, strict=True)
-    return role_of(instruction) != "x" or all(s == 1 or d == 1 for s, d in steps)
+    return out.kind == "f" and all(x.spec.dtype == out for x in instruction.inputs) and shapes.x[0] > 1
 
 
 @dataclass(frozen=True)
@@ -90,13 +87,24 @@ def at_most(x: Expr, high: Expr | int) -> Expr:
 
 def taps_of_input(shapes: Shapes, geometry: Geometry, at: Index) -> Taps:
     """For a place a of x: every i and h with h·stride + i·dilation - padding = a. With a stride, i goes on by it and h
-    back by one; with a dilation, h goes back by it."""
+    back by one; with a dilation, h goes back by it; with both, every i is tried, and the h it has is one or none."""
     sums, kernel, other = [], [], []
     for axis, a in enumerate(at):
         s, d, (p, _) = geometry.stride[axis], geometry.dilation[axis], geometry.padding[axis]
         h, k = shapes.y[2 + axis], shapes.k[2 + axis]
         counter = Variable(f"k{axis}")
         t, place = variable(counter), a + p
+        if s > 1 and d > 1:
+            only = Variable(f"y{axis}")
+            back = place - t * d
+            exists = (back >= 0) & equal(back % s, 0) & (back // s < h)
+            sums += [
+                Sum(counter, number(0, INT64), number(k, INT64)),
+                Sum(only, back // s, where(exists, back // s + 1, back // s)),
+            ]
+            kernel.append(t)
+            other.append(variable(only))
+            continue
         # The h of the first i, from which h goes back; the first i; and how many there are.
         begin, rest = (place // s, place % s) if s > 1 else (place, number(0, INT64))
         count = (number(k + s - 1, INT64) - rest) // s if s > 1 else number(k, INT64)

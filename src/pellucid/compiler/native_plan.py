@@ -14,7 +14,7 @@ from pellucid.compiler.binding import Binding
 from pellucid.compiler.memory import ALIGNMENT, Memory
 from pellucid.compiler.native import Native
 from pellucid.compiler.prepared import Prepared, lowered_with_table
-from pellucid.compiler.table import Table
+from pellucid.compiler.table import Place, Table
 from pellucid.compiler.threads import get_num_threads
 from pellucid.graph.ir import Graph, Value, leaves
 
@@ -126,7 +126,7 @@ class Bound:
             binding.place(position, "F" if position in table.by_columns else "C")
             self.native.bind(number, binding.arrays[position])
         for number, array in table.constants:
-            self.native.bind(number, array)
+            self.native.bind(number, _laid(array, table.places[number]))
         self._arena = aligned(table.memory.peak)
         bind_scratch(self.native, table, self._arena)
 
@@ -135,6 +135,14 @@ class Bound:
         for position in self._binding.fresh():
             if position in self.table.captured:
                 self.native.bind(self.table.captured[position], self._binding.arrays[position])
+
+
+def _laid(array: Array, place: Place) -> Array:
+    """A constant with its elements where the program reads them."""
+    if array.strides == place.strides:
+        return array
+    order = sorted(range(array.ndim), key=lambda a: -place.strides[a])
+    return np.ascontiguousarray(array.transpose(order)).transpose(np.argsort(order))
 
 
 def aligned(nbytes: int) -> Array:

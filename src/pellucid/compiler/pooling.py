@@ -28,8 +28,6 @@ def has_rule(instruction: Instruction) -> bool:
     name, attrs = instruction.op.name, instruction.attrs
     if name == "max_pool_read" or instruction.inputs[0].spec.dtype.kind != "f":
         return False
-    if name == "max_pool_write" and max(attrs["dilation"]) > 1:
-        return False
     return math.prod(attrs["size"]) <= _MOST
 
 
@@ -61,6 +59,9 @@ class _Axes:
 
     def windows(self, place: Index, counts: Shape) -> Iterator[tuple[Index, Expr]]:
         """The windows that may hold a place: each brought among those that there are, and whether it was one."""
+        if max(self.dilation) > 1:
+            yield from self._windows_of_taps(place, counts)
+            return
         most = [range(-(-k // s)) for k, s in zip(self.size, self.stride, strict=True)]
         for back in itertools.product(*most):
             at = [
@@ -69,6 +70,16 @@ class _Axes:
             window, exists = _inside(at, counts)
             for a, p, o, s, k in zip(place, self.padding, at, self.stride, self.size, strict=True):
                 exists = exists & (a + p - o * s < k)
+            yield window, exists
+
+
+    def _windows_of_taps(self, place: Index, counts: Shape) -> Iterator[tuple[Index, Expr]]:
+        """The same where the places of a window do not lie side by side: one window for each of them."""
+        for tap in itertools.product(*map(range, self.size)):
+            back = [a + p - j * d for a, p, j, d in zip(place, self.padding, tap, self.dilation, strict=True)]
+            window, exists = _inside([b // s for b, s in zip(back, self.stride, strict=True)], counts)
+            for b, s in zip(back, self.stride, strict=True):
+                exists = exists & equal(b % s, 0)
             yield window, exists
 
 

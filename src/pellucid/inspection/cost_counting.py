@@ -67,7 +67,7 @@ def _traffic(instruction: Instruction, specs: list[Spec]) -> tuple[int, int]:
     if is_view(instruction):
         return 0, 0
     distinct = {x.id: x.spec.nbytes for x in instruction.inputs if isinstance(x, Value)}
-    if instruction.op.name in ("index", "take_along"):
+    if instruction.op.name in ("index", "take_along", "max_pool_read"):
         # Of a table only the rows that are asked for are read.
         table = instruction.inputs[0].id
         distinct[table] = min(distinct[table], out.size * specs[0].dtype.itemsize)

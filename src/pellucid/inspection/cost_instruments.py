@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid._typing import Array
+from pellucid._typing import Array, Shape
 from pellucid.core.spec import Spec
 from pellucid.graph import Instruction
 from pellucid.graph.ir import input_spec
@@ -91,20 +91,25 @@ def counted_run(instruction: Instruction) -> tuple[str, Counts] | None:
     if op.name in _SUMS:
         total = int(op.value(np.ones(specs[0].shape), **attrs).sum())
         return "ones", (0, max(total - out.size, 0), 0)
-    if op.name == "max_pool_positions":
+    if op.name in ("sum_windows", "spread_windows"):
+        return "ones", (0, _along_axes(op.name, op.value, specs[0].shape, attrs), 0)
+    if op.name in _OF_WINDOWS:
         return "textbook", (0, _elements_in_windows(specs[0], out, attrs) - out.size, 0)
     if op.family == "reduction":
         found = _textbook(op.name, specs[0], out, attrs)
         return None if found is None else ("textbook", found)
     if op.name == "argsort":
         return "textbook", (0, _sorting(out, attrs["axis"]), 0)
-    if op.family == "movement":
+    if op.family == "movement" or op.name in _MOVEMENTS:
         return "ones", (0, _added(op.name, op.value, specs, attrs), 0)
     return None
 
 
-_SUMS = frozenset(("sum", "sum_to", "sum_windows"))
-_ADDING = frozenset(("index_add", "place_along", "scatter_add", "overlap_add"))
+_OF_WINDOWS = frozenset(("max_pool", "max_pool_positions"))
+_SUMS = frozenset(("sum", "sum_to"))
+# Movements that add, and the input whose elements they add.
+_ADDING = {"index_add": 0, "place_along": 0, "scatter_add": 2, "overlap_add": 0, "max_pool_write": 0}
+_MOVEMENTS = frozenset(("max_pool_read", "max_pool_write"))
 
 
 def _products(value: Callable[..., Any], specs: list[Spec], attrs: dict[str, Any]) -> Counts:
@@ -148,6 +153,28 @@ def _elements_in_windows(x: Spec, out: Spec, attrs: dict[str, Any]) -> int:
         for windows in itertools.product(*map(range, counts))
     )
     return in_plane * math.prod(out.shape[: out.ndim - k])
+
+
+def _along_axes(name: str, value: Callable[..., Any], shape: Shape, attrs: dict[str, Any]) -> int:
+    """The additions of sums over windows, or of their transpose, which are made one axis after the other: each is run
+    on ones. Windows that do not overlap are written, and not added, by the transpose."""
+    k, total = len(attrs["size"]), 0
+    for axis, (size, stride) in enumerate(zip(attrs["size"], attrs["stride"], strict=True)):
+        alone: dict[str, Any] = {
+            "size": tuple(size if a == axis else 1 for a in range(k)),
+            "stride": tuple(stride if a == axis else 1 for a in range(k)),
+        }
+        if name == "spread_windows":
+            length = attrs["lengths"][axis]
+            last = shape[len(shape) - k :]
+            alone["lengths"] = tuple(length if a == axis else last[a] for a in range(k))
+        y = value(np.ones(shape), **alone)
+        if name == "sum_windows":
+            total += round(float(y.sum())) - y.size
+        elif size > stride:
+            total += round(float(y.sum()))
+        shape = y.shape
+    return total
 
 
 def _textbook(name: str, x: Spec, out: Spec, attrs: dict[str, Any]) -> Counts | None:
@@ -235,7 +262,7 @@ def _added(name: str, value: Callable[..., Any], specs: list[Spec], attrs: dict[
     """Ones that are added into zeros, where the movement adds at all."""
     if name not in _ADDING:
         return 0
-    position = 2 if name == "scatter_add" else 0
+    position = _ADDING[name]
     arrays = [
         np.ones(s.shape) if n == position else np.zeros(s.shape, np.int64 if s.dtype.kind in "iu" else s.dtype)
         for n, s in enumerate(specs)

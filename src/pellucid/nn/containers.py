@@ -148,12 +148,18 @@ class Sequential(_Numbered):
         done = 0
         try:
             for layer in self._items():
+                if type(x) is tuple and done:
+                    raise self._several(done - 1, len(x))
                 x = layer(x)
                 done += 1
         except ShapeError as error:
             self._name_source(error, done)
             raise
         return x
+
+    def _several(self, number: int, count: int) -> ArgumentTypeError:
+        name, layer = list(self._own("module"))[number]
+        return ArgumentTypeError("nn.several-results", layer=layer._label(), name=name, count=count)
 
     def _sliced(self, index: slice) -> Sequential:
         # Names are kept, as in PyTorch; nothing is drawn anew, since the layers belong to this network too.

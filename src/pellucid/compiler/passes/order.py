@@ -27,7 +27,8 @@ def optimized(graph: Graph, native: bool) -> Graph:
     instructions = tuple(replace(i, stopped=()) if i.stopped else i for i in graph.instructions)
     graph = _until_nothing_changes(replace(graph, instructions=instructions, reads=(), expectations=()))
     if native:
-        graph = _until_nothing_changes(_verified(expand, graph))
+        graph = _until_nothing_changes(expand(graph))
+    verify(graph)
     return graph
 
 
@@ -36,12 +37,5 @@ def _until_nothing_changes(graph: Graph) -> Graph:
     while before is not graph:
         before = graph
         for change in _SHRINKING:
-            graph = _verified(change, graph)
+            graph = change(graph)
     return graph
-
-
-def _verified(change: Callable[[Graph], Graph], graph: Graph) -> Graph:
-    changed = change(graph)
-    if changed is not graph:
-        verify(changed)
-    return changed
