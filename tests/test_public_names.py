@@ -11,11 +11,11 @@ PUBLIC = {
         arange argmax argmin argsort asarray asin asinh astype atan atan2 atanh autograd bernoulli bitwise_and
         bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor bool broadcast_arrays
         broadcast_shapes broadcast_to can_cast cast ceil celu check_gradients clip compile compiler concat
-        concatenate contract copysign cos cosh count_nonzero cumprod cumsum cumulative_prod cumulative_sum data
+        concatenate contract copysign cos cosh cost count_nonzero cumprod cumsum cumulative_prod cumulative_sum data
         default_dtype diagonal diff divide dot e einsum elu empty empty_like enable_grad equal erf errors evaluate
         exp exp2 expand_dims expm1 eye finfo fit fit_many flatten flip float32 float64 floor floor_divide fold
         from_dlpack full full_like gather gelu get_num_threads glu graph greater greater_equal hardshrink
-        hardsigmoid hardswish hardtanh hypot iinfo inf int16 int32 int64 int8 integers is_grad_enabled isclose
+        hardsigmoid hardswish hardtanh hypot iinfo inf inspection int16 int32 int64 int8 integers is_grad_enabled isclose
         isdtype isfinite isinf isnan language leaky_relu less less_equal linspace load log log10 log1p log2
         log_sigmoid log_softmax logaddexp logical_and logical_not logical_or logical_xor logsumexp manual_seed
         matmul matrix_transpose max maximum mean meshgrid min minimum mish models moveaxis multiply multiply_add nan
@@ -54,8 +54,15 @@ PUBLIC = {
         Batch Captured Expectation Graph Instruction Ran Read Scope Value bind generalize record record_batched
         replay run verify
     """,
+    "pellucid.inspection": """
+        Audit CostReport Difference LayerCost LayerTime Machine Measured Timing Work cost
+    """,
     "pellucid.models": """
         CharLSTM GPT NextTokenLoss SpokenWordCNN SpokenWordGRU generate
+        AlexNet AlexNetTwoGroups Autoencoder BasicBlock Bottleneck CifarResNet ConvAutoencoder DenseNet EfficientNet
+        Fire LeNet5 MobileNetV1 MobileNetV2 MobileNetV3 PaddedShortcut ResNet SqueezeNet VGG VisionTransformer alexnet
+        densenet121 efficientnet_b0 mobilenet_v1 mobilenet_v2 mobilenet_v3_small resnet18 resnet20 resnet34 resnet50
+        squeezenet1_0 vgg11 vgg16 vit_b_16
     """,
     "pellucid.nn": """
         Activation AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveLogSoftmaxWithLoss
@@ -77,6 +84,7 @@ PUBLIC = {
         TripletMarginWithDistanceLoss Unflatten Unfold Upsample ZeroPad1d ZeroPad2d ZeroPad3d attention_maps
         check_initialization functional init losses parametrizations parametrize
         LogMelSpectrogram MFCC MelSpectrogram Spectrogram
+        SqueezeExcitation StochasticDepth
     """,
     "pellucid.nn.functional": """
         adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d
@@ -92,6 +100,7 @@ PUBLIC = {
         soft_margin_loss softmax softmin softplus softshrink softsign tanh tanhshrink threshold triplet_margin_loss
         triplet_margin_with_distance_loss unfold
         create_dct mel_frequencies melscale_fbanks power_to_db spectrogram
+        stochastic_depth
     """,
     "pellucid.nn.parametrizations": """
         spectral_norm weight_norm

@@ -13,7 +13,7 @@ from benchmarks.kinds import Infer, Layers
 
 VERSION = ort.__version__
 
-FLOAT = 1
+FLOAT, INT64 = 1, 7
 
 
 def varint(number: int) -> bytes:
@@ -34,14 +34,15 @@ def part(number: int, value: int | str | bytes) -> bytes:
 
 
 def tensor(name: str, array: np.ndarray) -> bytes:
+    kind = INT64 if array.dtype == np.int64 else FLOAT
     return (
-        b"".join(part(1, extent) for extent in array.shape) + part(2, FLOAT) + part(8, name) + part(9, array.tobytes())
+        b"".join(part(1, extent) for extent in array.shape) + part(2, kind) + part(8, name) + part(9, array.tobytes())
     )
 
 
-def value_info(name: str, shape: tuple[int, ...]) -> bytes:
+def value_info(name: str, shape: tuple[int, ...], whole: bool = False) -> bytes:
     dimensions = b"".join(part(1, part(1, extent)) for extent in shape)
-    return part(1, name) + part(2, part(1, part(1, FLOAT) + part(2, dimensions)))
+    return part(1, name) + part(2, part(1, part(1, INT64 if whole else FLOAT) + part(2, dimensions)))
 
 
 def node(op: str, inputs: list[str], output: str, attribute: bytes = b"") -> bytes:
@@ -66,16 +67,20 @@ def model(layers: Layers, batch: int) -> bytes:
     return part(1, 8) + part(7, graph) + part(8, part(1, "") + part(2, 13))
 
 
+def session(content: bytes, threads: int) -> ort.InferenceSession:
+    """What runs a file of this content."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
 class infer:
     """`session.run`."""
 
     def __init__(self, work: Infer, method: str, threads: int) -> None:
         self.work, self.x = work, work.network.data[0]
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        content = model(work.network.layers(), work.batch)
-        self.session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self.session = session(model(work.network.layers(), work.batch), threads)
 
     def round(self, number: int, epochs: int) -> tuple[float, int]:
         run, x, calls = self.session.run, self.x, epochs * self.work.calls

@@ -14,7 +14,7 @@ from pellucid.cli.text_settings import TEXT_SETTINGS
 from pellucid.train.progress import width
 from tests.cli.shell import call
 
-COMMANDS = ["train", "evaluate", "predict", "generate", "summary", "data"]
+COMMANDS = ["train", "evaluate", "predict", "generate", "summary", "cost", "data"]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -1,4 +1,4 @@
-"""`cost`: counts against numbers by hand, from papers and from torchvision's tables; what belongs to which layer; errors."""
+"""`cost`: counts against numbers by hand, from papers and from torchvision's tables; layers; errors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -289,9 +289,13 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     ),
     "a length of 0": (lambda: pl.cost(mlp(), (0, 784)), pl.errors.ArgumentError, "example_or_shape is not a shape"),
     "an empty shape": (lambda: pl.cost(mlp(), ()), pl.errors.ArgumentError, "example_or_shape is not a shape"),
-    "another width": (lambda: pl.cost(mlp(), (1, 783)), pl.errors.ShapeError, "Linear(784, 16): the input has another number of features"),
+    "another width": (
+        lambda: pl.cost(mlp(), (1, 783)), pl.errors.ShapeError,
+        "Linear(784, 16): the input has another number of features",
+    ),
     "a loss without training": (
-        lambda: pl.cost(mlp(), (1, 784), loss=nn.MSELoss()), pl.errors.ArgumentError, "loss belongs to a step of training",
+        lambda: pl.cost(mlp(), (1, 784), loss=nn.MSELoss()), pl.errors.ArgumentError,
+        "loss belongs to a step of training",
     ),
     "targets without a loss": (
         lambda: pl.cost(mlp(), (1, 784), True, targets=(1, 10)), pl.errors.ArgumentError, "targets are for a loss",
@@ -312,7 +316,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: pl.cost(mlp(), (1, 784)).layer("00"), pl.errors.MissingKeyError, "Sequential has no layer 00",
     ),
     "training that is no flag": (
-        lambda: pl.cost(mlp(), (1, 784), training="yes"), pl.errors.ArgumentTypeError, "cost: training has the wrong type",
+        lambda: pl.cost(mlp(), (1, 784), training="yes"), pl.errors.ArgumentTypeError,
+        "cost: training has the wrong type",
     ),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The audit of counts: it agrees where they are right, over every family of operations, and finds those that are not."""
+"""The audit of counts: it agrees where they are right, over every operation, and finds those that are not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,8 +10,8 @@ import pytest
 import pellucid as pl
 from pellucid import nn
 from pellucid.core.op import REGISTRY, Cost
-from pellucid.graph.ir import Instruction, Value
 from pellucid.core.spec import Spec, spec_of
+from pellucid.graph.ir import Instruction, Value
 from pellucid.inspection.cost_instruments import counted_run
 from tests.ops.samples import SAMPLES
 
@@ -19,7 +19,8 @@ NETWORKS: dict[str, tuple[Callable[[], Any], Any]] = {
     "convolutions": (
         lambda: nn.Sequential(
             nn.Conv2d(2, 4, 3, stride=2, padding=1, groups=2), nn.BatchNorm2d(4), nn.Hardswish(),
-            nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1), nn.AvgPool2d(3, 2, padding=1), nn.MaxPool2d(3, 2, padding=1),
+            nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1), nn.AvgPool2d(3, 2, padding=1),
+            nn.MaxPool2d(3, 2, padding=1),
             nn.Flatten(), nn.Linear(27, 2),
         ), (2, 2, 9, 9),
     ),
@@ -98,7 +99,10 @@ CASES = [(name, n) for name in REGISTRY for n in range(len(SAMPLES.get(name, ())
 def test_there_is_an_instrument_for_every_operation(name: str, number: int) -> None:
     sample, op = SAMPLES[name][number], REGISTRY[name]
     specs = [spec_of(x) for x in sample.inputs]
-    inputs = [Value(n, s) if isinstance(x, np.ndarray) else x for n, (s, x) in enumerate(zip(specs, sample.inputs, strict=True))]
+    inputs = [
+        Value(n, s) if isinstance(x, np.ndarray) else x
+        for n, (s, x) in enumerate(zip(specs, sample.inputs, strict=True))
+    ]
     out = op.spec(*specs, **sample.attrs)
     found = counted_run(Instruction(op, tuple(inputs), sample.attrs, Value(len(inputs), out)))
     assert found is not None

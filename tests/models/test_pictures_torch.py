@@ -13,9 +13,8 @@ import pellucid as pl
 from pellucid import models
 
 torch = pytest.importorskip("torch")
+theirs = pytest.importorskip("tests.models.torch_pictures")
 pytestmark = pytest.mark.torch
-
-from tests.models import torch_pictures as theirs
 
 F = torch.nn.functional
 
@@ -30,7 +29,8 @@ class Case(NamedTuple):
     trained: bool = True
 
 
-VGG11, VGG16 = "64 M 128 M 256 256 M 512 512 M 512 512 M", "64 64 M 128 128 M " + "256 256 256 M " + "512 512 512 M " * 2
+VGG11 = "64 M 128 M 256 256 M 512 512 M 512 512 M"
+VGG16 = "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M"
 
 SMALL = {
     "LeNet-5": Case(lambda: models.LeNet5(), lambda r, x: theirs.lenet5(r, x, F.relu, F.max_pool2d), 28, 1),
@@ -140,3 +140,21 @@ def test_small(name: str) -> None:
 @pytest.mark.parametrize("name", FULL)
 def test_full(name: str) -> None:
     check(FULL[name])
+
+
+def test_a_state_dict_of_pytorch_loads_and_ours_loads_there() -> None:
+    class Block(torch.nn.Module):  # type: ignore[misc, name-defined]
+        """The names of a BasicBlock of torchvision."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1, self.bn1 = torch.nn.Conv2d(4, 6, 3, 2, 1, bias=False), torch.nn.BatchNorm2d(6)
+            self.conv2, self.bn2 = torch.nn.Conv2d(6, 6, 3, 1, 1, bias=False), torch.nn.BatchNorm2d(6)
+            self.downsample = torch.nn.Sequential(torch.nn.Conv2d(4, 6, 1, 2, bias=False), torch.nn.BatchNorm2d(6))
+
+    shortcut = pl.nn.Sequential(pl.nn.Conv2d(4, 6, 1, 2, bias=False), pl.nn.BatchNorm2d(6))
+    ours, block = models.BasicBlock(4, 6, 2, shortcut), Block()
+    ours.load_state_dict(block.state_dict())
+    for name, value in block.state_dict().items():
+        np.testing.assert_array_equal(ours.state_dict()[name].numpy(), value.numpy(), err_msg=name)
+    block.load_state_dict({name: torch.from_numpy(value.numpy()) for name, value in ours.state_dict().items()})

@@ -1,8 +1,8 @@
 """The networks for pictures written down once more, as functions of PyTorch's operations and of a state dict of
 torchvision's names: nothing of it is read from the networks under test.
 
-Each function takes `r`, the state dict with the mode, and pictures. Those of networks that torchvision has were compared
-with torchvision 0.28.0: the same weights give the same scores.
+Each function takes `r`, the state dict with the mode, and pictures. Those of networks that torchvision has were
+compared with torchvision 0.28.0: the same weights give the same scores.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def application() -> _Application:
         "pellucid summary --layers 784,16,16,10",
         "pellucid train text tiny-shakespeare --model gpt",
     )
-    for command in (_train(), _evaluate(), _predict(), _generate(), _summary(), _data()):
+    for command in (_train(), _evaluate(), _predict(), _generate(), _summary(), _cost(), _data()):
         group.add_command(command)
     group.further = {"train text": _train_text()}
     return group
@@ -332,6 +332,39 @@ def _summary() -> Command:
         callback,
         [_argument("model", required=False), *map(_setting, NETWORK)],
         ("pellucid summary runs/digits/model.safetensors", "pellucid summary --layers 784,16,16,10"),
+    )
+
+
+def _cost() -> Command:
+    def callback(model: str, **flags: Any) -> int:
+        from pellucid.cli.cost import cost_of
+
+        return cost_of(model, flags)
+
+    def option(name: str, metavar: str | None = None, shown: str = "", is_flag: bool = False) -> Option:
+        words = text(f"cost.opt-{name}")
+        return Option([f"--{name}"], group="cost", shown=shown, metavar=metavar, help=words, is_flag=is_flag)
+
+    return _command(
+        "cost",
+        callback,
+        [
+            _argument("model"),
+            option("input", "N,N,..."),
+            option("training", is_flag=True),
+            option("optimizer", "NAME"),
+            option("measure", is_flag=True),
+            option("verify", is_flag=True),
+            option("depth", "N"),
+            option("markdown", is_flag=True),
+            option("figure", "FILE"),
+            option("dtype", "NAME", "float32"),
+        ],
+        (
+            "pellucid cost resnet18 --depth 1",
+            "pellucid cost lenet5 --training --optimizer adam --markdown",
+            "pellucid cost runs/digits --measure --figure cost.png",
+        ),
     )
 
 

@@ -1,10 +1,11 @@
 """Sizes and names come in, as flags and configuration files hold them; a Sequential network leaves. Called by `train`
-and `summary`."""
+and `summary`. And what networks of other forms are made with too."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pellucid import nn
@@ -41,9 +42,7 @@ def build(
     """
     chosen: dict[str, Any] = {"auto": None, "zeros": initialise.zeros_}
     rule = chosen.get(init, init.replace("_", " "))
-    before = default_dtype()
-    set_default_dtype(dtype)
-    try:
+    with in_dtype(dtype):
         parts: list[nn.Module] = [] if len(row_shape) == 1 else [nn.Flatten()]
         width = math.prod(row_shape)
         for size in layers:
@@ -55,11 +54,29 @@ def build(
                 parts.append(nn.Dropout(dropout))
             width = size
         parts.append(nn.Linear(width, num_outputs, init=rule))
-        if loss == "bce":
-            parts.append(nn.Sigmoid())
-        elif loss == "nll":
-            parts.append(nn.LogSoftmax(axis=1))
-        return nn.Sequential(*parts)
+        return nn.Sequential(*parts, *end_of(loss))
+
+
+def end_of(loss: str) -> list[nn.Module]:
+    """What stands behind the last layer for a loss that does not take plain outputs."""
+    if loss == "bce":
+        return [nn.Sigmoid()]
+    return [nn.LogSoftmax(axis=1)] if loss == "nll" else []
+
+
+def with_end(model: nn.Module, loss: str) -> nn.Module:
+    """A whole network with what its loss wants behind it."""
+    end = end_of(loss)
+    return nn.Sequential(model, *end) if end else model
+
+
+@contextmanager
+def in_dtype(dtype: str) -> Iterator[None]:
+    """Inside, parameters are made in this dtype."""
+    before = default_dtype()
+    set_default_dtype(dtype)
+    try:
+        yield
     finally:
         set_default_dtype(before)
 

@@ -5,13 +5,16 @@ Called by the train command.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pellucid._typing import Array
+from pellucid.cli.pictures import as_pictures, picture_scaler, picture_shape, transforms
+from pellucid.cli.settings import DENSE
 from pellucid.cli.sources import Source
 from pellucid.cli.task import Task, task_for
 from pellucid.data import Dataset, MinMax, Scaler, Standardize, train_test_split
+from pellucid.data.augment import Transform
 from pellucid.errors import ArgumentError, DataError
 
 SCALERS: dict[str, type[Scaler]] = {"standardize": Standardize, "minmax": MinMax}
@@ -20,7 +23,7 @@ SCALERS: dict[str, type[Scaler]] = {"standardize": Standardize, "minmax": MinMax
 @dataclass
 class Parts:
     """The rows of a run, scaled and with targets as the loss takes them; the test images as they were, where the rows
-    are images."""
+    are images; and the changes of the training rows, where they are pictures."""
 
     source: Source
     task: Task
@@ -29,13 +32,15 @@ class Parts:
     test: Dataset
     scaler: Scaler | None
     images: Array | None
+    augment: list[Transform] = field(default_factory=list)
 
 
 def prepare(source: Source, settings: dict[str, Any]) -> Parts:
     """Split and scale. The test part is the set's own where it has one; scaling is measured on the training part alone.
 
     Raises
-        DataError: a part without rows, or data without targets.
+        DataError: a part without rows, data without targets, or rows that are no pictures for a network that takes
+            these.
     """
     task = task_for(source.train, source.test, settings["loss"], settings["metrics"])
     seed = settings["seed"]
@@ -50,14 +55,25 @@ def prepare(source: Source, settings: dict[str, Any]) -> Parts:
     validation = None
     if settings["validation"]:
         training, validation = split(training, settings["validation"], seed + 1)
-    scaler = None
-    if settings["scale"] != "none":
-        scaler = SCALERS[settings["scale"]]().fit(training.x)
+    images = None if test.image_shape is None else test.images
     given = [training, validation, test]
+    scale, pictures = settings["scale"], settings["model"] != DENSE
+    if pictures:
+        shape = picture_shape(training)
+        given = [p if p is None else as_pictures(p, shape) for p in given]
+        images = given[2].x[:, 0] if shape[0] == 1 else given[2].x
+    scaler = None
+    if scale != "none":
+        x = given[0].x
+        scaler = picture_scaler(scale, x) if pictures else SCALERS[scale]().fit(x)
+    changes = settings["augment"]
+    if changes and not pictures and scaler is not None:
+        # Each place has a scale of its own then, and nothing that comes in from outside could fit them all.
+        raise ArgumentError("cli.augment-scale", augment=",".join(changes), scale=scale)
+    changed = transforms(changes, picture_shape(training), scaler) if changes else []
     scaled = [p if p is None or scaler is None else replace(p, x=scaler.transform(p.x)) for p in given]
     ready = [p if p is None else task.with_targets(p) for p in scaled]
-    images = None if test.image_shape is None else test.images
-    return Parts(source, task, ready[0], ready[1], ready[2], scaler, images)  # type: ignore[arg-type]
+    return Parts(source, task, ready[0], ready[1], ready[2], scaler, images, changed)  # type: ignore[arg-type]
 
 
 def split(data: Dataset, size: float, seed: int) -> tuple[Dataset, Dataset]:

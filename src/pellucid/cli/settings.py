@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pellucid._text import text
 from pellucid.cli.values import BatchSize, Choice, Kind, Names, Number, Sizes, Whole
 from pellucid.core.check import Integer, Real, closest, shown
 from pellucid.errors import ArgumentError, ArgumentTypeError, FileFormatError, MissingFileError
@@ -77,6 +78,36 @@ LOSSES = (
 
 SCALES = ("none", "standardize", "minmax")
 
+AUGMENTATIONS = ("shift", "flip", "cutout")
+"""How pictures are changed while training; `pictures` says by how much."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a network takes of the settings, and what it is trained with where nothing else is asked for.
+
+    Attributes
+        takes : the settings of the network's own form, by key
+        adam_rate : learning rate of Adam and its relatives, at the top of the one-cycle schedule
+        least_epochs : fewest passes over the data
+    """
+
+    takes: tuple[str, ...]
+    adam_rate: float
+    least_epochs: int
+
+
+DENSE = "dense"
+MODELS = {
+    DENSE: Preset(("layers", "activation", "norm", "dropout", "init"), 0.007, 20),
+    "lenet5": Preset(("activation",), 0.003, 10),
+    "cnn": Preset(("dropout",), 0.01, 16),
+    "resnet20": Preset((), 0.01, 16),
+    "resnet18": Preset((), 0.003, 10),
+    "mobilenet_v2": Preset((), 0.003, 16),
+}
+"""The networks by name: the fully connected one, and those for pictures, which `pictures` builds."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -94,6 +125,7 @@ class Setting:
 
 
 SETTINGS = (
+    Setting("model", Choice(tuple(MODELS)), DENSE, "network"),
     Setting("layers", Sizes(), [64, 32], "network"),
     Setting("activation", Choice(tuple(ACTIVATIONS)), "relu", "network"),
     Setting("norm", Choice(tuple(NORMS)), "none", "network"),
@@ -113,17 +145,17 @@ SETTINGS = (
     Setting("validation", Number(Real(0, 1, right_open=True)), 0.1, "data"),
     Setting("test-size", Number(Real(0, 1, left_open=True, right_open=True)), 0.25, "data"),
     Setting("scale", Choice(SCALES), "none", "data"),
+    Setting("augment", Names(AUGMENTATIONS, none=True), None, "data"),
     Setting("metrics", Names(tuple(METRICS)), None, "data"),
     Setting("seed", Whole(Integer(0, 2**63 - 1)), 0, "run"),
 )
 
-NETWORK = tuple(s for s in SETTINGS if s.group == "network")
+NETWORK = tuple(s for s in SETTINGS if s.group == "network" and s.name != "model")
+"""The settings of a fully connected network."""
 
 RATES = {"sgd": 0.1, "adagrad": 0.03, "adadelta": 1.0, "rmsprop": 0.001, "lion": 0.001, "lbfgs": 1.0}
-"""The learning rate of each optimizer where none is given; 0.007 for Adam and its relatives, at the top of the
-one-cycle schedule."""
+"""The learning rate of each optimizer where none is given; that of Adam and its relatives depends on the network."""
 
-ADAM_RATE = 0.007
 HAVE_MOMENTUM = ("sgd", "rmsprop")
 
 
@@ -134,7 +166,8 @@ def gather(flags: dict[str, Any], config: str | None) -> dict[str, Any]:
         flags : the text of each flag by setting name; None where it was not given
         config : path of a TOML file, or None
     Raises
-        ArgumentError, ArgumentTypeError: a value out of range, of another kind, or a name that does not exist.
+        ArgumentError, ArgumentTypeError: a value out of range, of another kind, a name that does not exist, or a
+            setting that the network does not have.
         MissingFileError, FileFormatError: the file is not there, or not TOML.
     """
     values = chosen(SETTINGS, flags, config)
@@ -145,9 +178,26 @@ def gather(flags: dict[str, Any], config: str | None) -> dict[str, Any]:
             momentum=f"{values['momentum']:g}",
             options=", ".join(HAVE_MOMENTUM),
         )
+    preset = MODELS[values["model"]]
+    for setting in NETWORK:
+        value, given = values[setting.key], flags.get(setting.key) is not None
+        if not in_use(setting, values["model"]) and (given or value != setting.default):
+            taken = ", ".join(f"--{name}" for name in preset.takes) or text("cli.nothing")
+            raise ArgumentError(
+                "cli.model-setting",
+                model=values["model"],
+                name=setting.name,
+                value=setting.kind.show(value),
+                options=taken,
+            )
     if values["lr"] is None:
-        values["lr"] = RATES.get(values["optimizer"], ADAM_RATE)
+        values["lr"] = RATES.get(values["optimizer"], preset.adam_rate)
     return values
+
+
+def in_use(setting: Setting, model: str) -> bool:
+    """Whether a setting says anything about this network; one for a network of another form does not."""
+    return setting not in NETWORK or setting.key == "dtype" or setting.key in MODELS[model].takes
 
 
 def chosen(settings: Sequence[Setting], flags: dict[str, Any], config: str | None) -> dict[str, Any]:
@@ -198,7 +248,7 @@ def read_config(path: str, settings: Sequence[Setting] = SETTINGS) -> dict[str, 
     return values
 
 
-UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 2500, 20, 1000
+UPDATES, LBFGS_EPOCHS, MOST_EPOCHS = 2500, 20, 1000
 
 
 def batch_size_for(rows: int, optimizer: str) -> int | str:
@@ -209,10 +259,10 @@ def batch_size_for(rows: int, optimizer: str) -> int | str:
     return 32 if rows < 10_000 else 128
 
 
-def epochs_for(rows: int, batch_size: int | str, optimizer: str) -> int:
-    """Epochs where none are asked for: enough for some 2,500 updates, from 20 to 1,000 of them; 20 for LBFGS, each of
-    whose steps is many."""
+def epochs_for(rows: int, batch_size: int | str, optimizer: str, least: int = MODELS[DENSE].least_epochs) -> int:
+    """Epochs where none are asked for: enough for some 2,500 updates, from `least` to 1,000 of them; 20 for LBFGS, each
+    of whose steps is many."""
     if optimizer == "lbfgs":
-        return LEAST_EPOCHS
+        return LBFGS_EPOCHS
     batches = 1 if isinstance(batch_size, str) else -(-rows // batch_size)
-    return min(max(-(-UPDATES // batches), LEAST_EPOCHS), MOST_EPOCHS)
+    return min(max(-(-UPDATES // batches), least), MOST_EPOCHS)

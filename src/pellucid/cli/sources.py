@@ -23,11 +23,13 @@ from pellucid.errors import DataError, FileFormatError, MissingFileError
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as it was named: its training part, and its own test part where it has one."""
+    """A data set as it was named: its training part, its own test part where it has one, and the changes while training
+    that leave its pictures what they are."""
 
     name: str
     train: Dataset
     test: Dataset | None = None
+    augment: tuple[str, ...] = ()
 
     @property
     def to_answer(self) -> Dataset:
@@ -37,13 +39,14 @@ class Source:
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """A set that needs no path: how it is made, its size, origin and licence."""
+    """A set that needs no path: how it is made, its size, origin and licence; and as a `Source`."""
 
     load: Callable[[], tuple[Dataset, Dataset | None]]
     rows: str
     features: str
     classes: int
     licence: str
+    augment: tuple[str, ...] = ()
 
 
 def _made(function: Callable[..., Dataset], **arguments: Any) -> Callable[[], tuple[Dataset, None]]:
@@ -51,15 +54,23 @@ def _made(function: Callable[..., Dataset], **arguments: Any) -> Callable[[], tu
 
 
 BUILT_IN = {
-    "digits": BuiltIn(lambda: (sets.digits(), None), "1,797", "8x8", 10, "CC BY 4.0"),
+    "digits": BuiltIn(lambda: (sets.digits(), None), "1,797", "8x8", 10, "CC BY 4.0", ("shift",)),
     "two-moons": BuiltIn(_made(sets.two_moons, num_rows=1000, noise=0.15), "1,000", "2", 2, "Apache-2.0"),
     "circles": BuiltIn(_made(sets.circles, num_rows=1000), "1,000", "2", 2, "Apache-2.0"),
     "spirals": BuiltIn(_made(sets.spirals, num_rows=1000), "1,000", "2", 2, "Apache-2.0"),
     "xor": BuiltIn(_made(sets.xor, num_rows=400), "400", "2", 2, "Apache-2.0"),
     "blobs": BuiltIn(_made(sets.blobs, num_rows=600), "600", "2", 3, "Apache-2.0"),
-    "mnist": BuiltIn(lambda: (sets.mnist("train"), sets.mnist("test")), "60,000 + 10,000", "28x28", 10, "CC BY-SA 3.0"),
+    "mnist": BuiltIn(
+        lambda: (sets.mnist("train"), sets.mnist("test")), "60,000 + 10,000", "28x28", 10, "CC BY-SA 3.0", ("shift",)
+    ),
     "fashion-mnist": BuiltIn(
-        lambda: (sets.fashion_mnist("train"), sets.fashion_mnist("test")), "60,000 + 10,000", "28x28", 10, "MIT"
+        lambda: (sets.fashion_mnist("train"), sets.fashion_mnist("test")),
+        "60,000 + 10,000",
+        "28x28",
+        10,
+        "MIT",
+        # A shoe that points to the other side is a shoe; a digit in the mirror is none.
+        ("shift", "flip"),
     ),
 }
 """The sets that a name stands for; computed ones have fixed seeds, so that a name means the same rows everywhere."""
@@ -87,7 +98,7 @@ def load(word: str) -> Source:
     plain = word.lower().replace("_", "-")
     if plain in BUILT_IN:
         train, test = BUILT_IN[plain].load()
-        return Source(plain, train, test)
+        return Source(plain, train, test, BUILT_IN[plain].augment)
     path = Path(word).expanduser()
     if path.is_dir():
         return _folder(path)

@@ -135,15 +135,19 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Names:
-    """Names of a closed set with commas between them, or a TOML array of them; "auto" is None."""
+    """Names of a closed set with commas between them, or a TOML array of them; "auto" is None, and "none", where that
+    is allowed, an empty list."""
 
     names: tuple[str, ...]
     metavar: str = "NAME,..."
+    none: bool = False
 
     def read(self, name: str, value: Any) -> list[str] | None:
         """The names as the set spells them."""
         if value == "auto" or value is None:
             return None
+        if self.none and value == "none":
+            return []
         parts = [p for p in value.split(",") if p.strip()] if isinstance(value, str) else value
         if not isinstance(parts, list | tuple):
             raise unreadable(name, value, ", ".join(self.names))
@@ -151,7 +155,7 @@ class Names:
 
     def show(self, value: list[str] | None) -> str:
         """As it would be typed."""
-        return "auto" if value is None else ",".join(value)
+        return "auto" if value is None else ",".join(value) or "none"
 
 
 @dataclass(frozen=True)

@@ -312,15 +312,39 @@ def with_parts(roots: Iterable[Expr]) -> Iterator[Expr]:
             waiting += [a for a in x.args if isinstance(a, Expr)]
 
 
+def substituted(x: Expr, counter: Variable, value: Expr) -> Expr:
+    """An expression with another one in place of a counter."""
+    done: dict[Expr, Expr] = {}
+
+    def one(y: Expr) -> Expr:
+        if y not in done:
+            if y.op == "variable":
+                done[y] = value if y.args[0] is counter else y
+            else:
+                args = tuple([one(a) if isinstance(a, Expr) else a for a in y.args])
+                same = all(a is b for a, b in zip(args, y.args, strict=True))
+                done[y] = y if same else Expr(y.op, args, y.dtype)
+        return done[y]
+
+    return one(x)
+
+
 def affine(index: Expr) -> tuple[int, dict[Any, int]]:
     """A whole-number expression as a constant and coefficients: of Variables, and of expressions that are no sum of
     such products."""
+    constant, terms = _sum_of_products(index)
+    if any(isinstance(key, Expr) and key.op == "%" for key in terms):
+        return constant, _rejoined(terms)
+    return constant, terms
+
+
+def _sum_of_products(index: Expr) -> tuple[int, dict[Any, int]]:
     if index.op == "number":
         return int(index.args[0]), {}
     if index.op == "variable":
         return 0, {index.args[0]: 1}
     if index.op in ("+", "-"):
-        (ca, ta), (cb, tb) = affine(index.args[0]), affine(index.args[1])
+        (ca, ta), (cb, tb) = _sum_of_products(index.args[0]), _sum_of_products(index.args[1])
         sign = 1 if index.op == "+" else -1
         terms = dict(ta)
         for key, factor in tb.items():
@@ -329,7 +353,33 @@ def affine(index: Expr) -> tuple[int, dict[Any, int]]:
     if index.op == "*":
         for scale, other in (index.args, index.args[::-1]):
             if scale.op == "number":
-                constant, terms = affine(other)
+                constant, terms = _sum_of_products(other)
                 factor = int(scale.args[0])
                 return constant * factor, {key: f * factor for key, f in terms.items()}
     return 0, {index: 1}
+
+
+def _rejoined(terms: dict[Any, int]) -> dict[Any, int]:
+    """Quotient and remainder that add up to what was divided: x // n * (n·f) + x % n * f is x * f. A reshape divides an
+    index, and where the elements lie side by side the offset is none the wiser."""
+    for rest, factor in terms.items():
+        if not isinstance(rest, Expr) or rest.op != "%":
+            continue
+        x, n = rest.args
+        for quotient, other in terms.items():
+            if (
+                isinstance(quotient, Expr)
+                and quotient.op == "//"
+                and n.op == quotient.args[1].op == "number"
+                and quotient.args[1].args[0] == n.args[0]
+                and other == factor * n.args[0]
+                and (quotient.args[0] is x or affine(quotient.args[0]) == affine(x))
+            ):
+                left = {key: f for key, f in terms.items() if key is not rest and key is not quotient}
+                constant, parts = affine(x)
+                if constant:  # cannot be told apart from the sum's own here
+                    continue
+                for key, f in parts.items():
+                    left[key] = left.get(key, 0) + f * factor
+                return _rejoined({key: f for key, f in left.items() if f})
+    return terms

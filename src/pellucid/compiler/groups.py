@@ -96,16 +96,27 @@ class Groups:
         self.group_of: dict[int, Group] = {}
         self.required = {leaf.id for leaf in leaves(graph.outputs) if isinstance(leaf, Value)}
         self.required |= {value.id for _, value in graph.updates}
-        self.multiplied = {
-            x.id for i in graph.instructions if i.op.family == "contraction" for x in i.inputs if isinstance(x, Value)
-        }
-        self.convolved = {x.id for i in graph.instructions if i.op.family == "convolution" for x in i.inputs}
+        self.multiplied = self._read_by("contraction")
+        self.convolved = self._read_by("convolution")
         for instruction in _numbers_first(graph):
             missing = has_native_rule(instruction)
             if missing:
                 raise Unsupported(missing)
             self._place(instruction)
         self.needed = self.required | set(self._read_elsewhere())
+
+    def _read_by(self, family: str) -> set[int]:
+        """The values that operations of a family read, as they are or through movements."""
+        found: set[int] = set()
+        waiting = [x for i in self.graph.instructions if i.op.family == family for x in i.inputs if isinstance(x, Value)]
+        while waiting:
+            value = waiting.pop()
+            made = self.elements.made_by.get(value.id)
+            if value.id not in found:
+                found.add(value.id)
+                if made is not None and made.op.family == "movement":
+                    waiting += [x for x in made.inputs if isinstance(x, Value)]
+        return found
 
     def sources(self, value: Any, index: Index) -> Iterator[tuple[Value, Index]]:
         """The values in memory that an element comes from, each with its index: itself, or what it is computed

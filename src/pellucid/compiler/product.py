@@ -11,6 +11,7 @@ from pellucid.compiler.llvm_copies import Assign, shape_of
 from pellucid.compiler.nest import Accumulator, Loop, Product, Statement
 from pellucid.compiler.product_ahead import LINE
 from pellucid.compiler.product_blocks import FEW, Blocking, Blocks, rows_of
+from pellucid.compiler.product_depth import Deep
 from pellucid.compiler.product_lanes import LaneSums
 from pellucid.compiler.product_panel import is_contiguous
 from pellucid.compiler.tiers import Unsupported
@@ -29,6 +30,8 @@ _PACKED_FROM = {32: (_LARGE, 128), 16: (16 * 1024, 32)}
 registers make narrower blocks, which read less of each line of b and soon run out of the first cache."""
 _MANY_LINES = 512
 """Lines that no longer stay in a core's first cache, nor come from the second in time."""
+DEEP = 384
+"""So many k are taken some at a time where a is copied together."""
 _MOST_STRIPS = 64
 """Rows that are copied together at most."""
 _ROWS = {1: (16,), 2: (8,), 3: (8,), 4: (6,)}
@@ -101,7 +104,8 @@ def emit_product(e: Emitter, p: Product) -> None:
     elif few_columns and many_rows and (is_contiguous(p.a, p.m) or p.k_stop <= FEW):
         _along_m(e, p)
     else:
-        Blocks(e, p, blocking(e, p)).all()
+        plan = blocking(e, p)
+        (Deep(e, p, plan) if plan.strips and p.k_stop >= DEEP else Blocks(e, p, plan)).all()
 
 
 def _along_k(e: Emitter, p: Product) -> None:

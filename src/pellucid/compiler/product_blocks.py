@@ -73,7 +73,7 @@ class Blocks(Rows):
 
     def all(self) -> None:
         """Every block."""
-        groups = self._columns()
+        groups = self.columns()
         if self.plan.packed:
             self.panel = Panel(self.e, self.p, max(g.vectors for g in groups) * self.lanes)
         if not self.plan.strips:
@@ -106,16 +106,16 @@ class Blocks(Rows):
         """Every block of the rows from start to stop."""
         if self.plan.columns_first:
             for group in groups:
-                self._each(group, lambda n, g: self._rows(lambda m, rows, tail: self._tile(m, n, g, rows, tail), n, g))
+                self.each(group, lambda n, g: self._rows(lambda m, rows, tail: self._tile(m, n, g, rows, tail), n, g))
         else:
 
             def row(m: Value, rows: int, tail: bool) -> None:
                 for group in groups:
-                    self._each(group, lambda n, g: self._tile(m, n, g, rows, tail))
+                    self.each(group, lambda n, g: self._tile(m, n, g, rows, tail))
 
             self._rows(row, None, None)
 
-    def _columns(self) -> list[Columns]:
+    def columns(self) -> list[Columns]:
         """Blocks of columns, as even as can be, the wider first."""
         vectors = -(-self.p.n_stop // self.lanes)
         count = -(-vectors // self.plan.vectors)
@@ -136,7 +136,7 @@ class Blocks(Rows):
             start += width * self.lanes
         return groups
 
-    def _each(self, g: Columns, body: Callable[[Value, Columns], None]) -> None:
+    def each(self, g: Columns, body: Callable[[Value, Columns], None]) -> None:
         width = g.vectors * self.lanes
         first, last = number(g.start), number(g.start + g.blocks * width)
         self.e.loop(first, last, width, self.changed | PANEL, [], lambda n: body(n, g))
@@ -207,7 +207,7 @@ class Blocks(Rows):
             self._body_by_memory(m, n, g, sums, rows, tail)
         else:
             for r, place in enumerate(places):
-                self._body(place, n, g, [sums[f"{r} {v}"] for v in range(g.vectors)])
+                self.write_body(place, n, g, [sums[f"{r} {v}"] for v in range(g.vectors)])
 
     def _in_chunks(self, places: Sequence[Place], holders: list[Holder], step: Callable[[Value], None]) -> None:
         """Every k, some at a time, after the same elements of the next step's rows have been asked for."""
@@ -275,7 +275,7 @@ class Blocks(Rows):
 
     # What follows the sums
 
-    def _body(self, place: Place, n: Value, g: Columns, sums: list[Value]) -> None:
+    def write_body(self, place: Place, n: Value, g: Columns, sums: list[Value]) -> None:
         e, p = self.e, self.p
         copies = []
         for v, total in enumerate(sums):
@@ -302,6 +302,6 @@ class Blocks(Rows):
             assert self.sums is not None
             start = e.moved(self.sums, e.scaled(e.whole("sub", there, m), width), dtype)
             back = [self.read_own(e.moved(start, number(v * lanes), dtype), "sums") for v in range(g.vectors)]
-            self._body((varying(there), 0), n, g, back)
+            self.write_body((varying(there), 0), n, g, back)
 
         e.loop(m, stop, 1, self.changed, [], row)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 PANEL = frozenset(("panel",))
 STRIPS = frozenset(("strips",))
-OWN = frozenset(("panel", "strips", "sums"))
+KEPT = frozenset(("kept",))
+OWN = frozenset(("panel", "strips", "sums", "kept"))
 """What a product's own memory is called among the things that loops change."""
 
 

@@ -66,8 +66,8 @@ def cost(
         ArgumentError: a shape that cannot be, or a loss, targets or optimizer without training.
         and what the network raises for such inputs
     Source
-        V. Sze et al., Efficient processing of deep neural networks, Morgan & Claypool 2020, chapter 3, for the measures;
-        S. Williams et al., Roofline, CACM 52 (2009), for what bounds a layer.
+        V. Sze et al., Efficient processing of deep neural networks, 2020, chapter 3, for the measures. S. Williams et
+        al., Roofline, CACM 52 (2009), for what bounds a layer.
     Examples
         >>> import pellucid as pl
         >>> model = pl.nn.Sequential(pl.nn.Linear(784, 16), pl.nn.ReLU(), pl.nn.Linear(16, 10))
@@ -196,10 +196,8 @@ def _example(name: str, given: Any, model: Any) -> Tensor:
         raise ArgumentTypeError("cost.example", name=name, value=shown(given), type=type(given).__name__)
     array = to_array(given)
     # As a network takes arrays: floats in its own dtype, whole numbers too unless they are indices.
-    if model is not None and is_module(model) and array.dtype != first:
-        if array.dtype.kind == "f" or not (takes_indices and array.dtype.kind in "iu"):
-            array = array.astype(first)
-    return wrap(array)
+    keeps = array.dtype == first or (takes_indices and array.dtype.kind in "iu")
+    return wrap(array if keeps or not is_module(model) else array.astype(first))
 
 
 def _takes(model: Any) -> tuple[Any, bool]:
@@ -208,4 +206,3 @@ def _takes(model: Any) -> tuple[Any, bool]:
         return default_dtype(), False
     first = next((p.dtype for p in model.parameters() if p.dtype.kind == "f"), default_dtype())
     return first, any(m.takes_indices for m in model.modules())
-

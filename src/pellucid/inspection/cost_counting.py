@@ -19,7 +19,7 @@ from pellucid.graph import Graph, Instruction, Scope, Value
 from pellucid.graph.dtype import float_dtype
 from pellucid.graph.ir import input_spec, leaves
 from pellucid.graph.names import is_module, is_optimizer
-from pellucid.inspection.cost_memory import Buffer, buffers, is_view, peak
+from pellucid.inspection.cost_memory import buffers, is_view, peak
 from pellucid.inspection.cost_recording import Run
 from pellucid.inspection.cost_records import CostReport, LayerCost, Work
 

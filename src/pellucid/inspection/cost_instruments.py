@@ -219,7 +219,7 @@ def _running(m: _Tally, line: list[_Number]) -> None:
 def _log_sum(m: _Tally, line: list[_Number]) -> tuple[list[Any], Any]:
     """Shifted by the largest, so that no exponential overflows."""
     top = _fold(m, line)
-    shifted = [x - top for x in line]  # type: ignore[operator]
+    shifted = [x - top for x in line]
     return [*shifted], (m.log(_added_up([m.exp(x) for x in shifted])), top)
 
 
@@ -268,5 +268,3 @@ def _added(name: str, value: Callable[..., Any], specs: list[Spec], attrs: dict[
         for n, s in enumerate(specs)
     ]
     return round(float(value(*arrays, **attrs).sum()))
-
-

@@ -202,7 +202,8 @@ def _put_back(function: Callable[..., Any]) -> Iterator[None]:
     """Parameters, buffers, gradients, the state of optimizers and of the random generator as they were."""
     tensors = [*(t for _, t, _ in named_tensors(function)), *reachable(function)[0], default_generator.state]
     kept = {id(t): (t, t.data, t.data.copy(), t.grad, t._used_grad) for t in tensors}
-    optimizers = [(o, {k: dict(v) for k, v in o.state.items()}, o._step_taken) for o in reachable(function)[1]]
+    stepping = [o for o in (getattr(function, "optimizer", None), *reachable(function)[1]) if o is not None]
+    optimizers = [(o, {k: dict(v) for k, v in o.state.items()}, o._step_taken) for o in stepping]
     try:
         yield
     finally:

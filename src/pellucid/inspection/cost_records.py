@@ -351,11 +351,14 @@ class CostReport:
             "intensity": f"{self.work.intensity:.3g}",
         }
         lines = [text(f"cost.{key}", **facts) for key in ("head", "line-parameters", "line-work", "line-ops")]
-        lines += [text(f"cost.{key}", **facts) for key in ("line-peak", "line-total", "line-traffic")]
+        facts["live"] = f"{self.peak_live_bytes:,}"
+        lines += [text(f"cost.{key}", **facts) for key in ("line-peak", "line-total", "line-live", "line-traffic")]
         if self.training:
             parts = {n: f"{getattr(self, n).macs:,}" for n in ("forward", "backward", "update")}
             lines.append(text("cost.line-parts", **parts))
-            lines.append(text("cost.line-stored", stored=f"{self.stored_activations:,}", bytes=f"{self.stored_bytes:,}"))
+            lines.append(
+                text("cost.line-stored", stored=f"{self.stored_activations:,}", bytes=f"{self.stored_bytes:,}")
+            )
         if self.measured is not None:
             m = self.measured
             lines.append(
@@ -370,6 +373,8 @@ class CostReport:
                     throughput=f"{m.throughput:,.4g}",
                 )
             )
+            if m.planned_bytes is not None:
+                lines.append(text("cost.line-planned", bytes=f"{m.planned_bytes:,}"))
             lines.append(
                 text(
                     "cost.line-achieved",

@@ -23,6 +23,7 @@ from pellucid.models.resnet import (
     resnet34,
     resnet50,
 )
+from pellucid.models.small_cnn import SmallCNN
 from pellucid.models.spoken_digits import SpokenWordCNN, SpokenWordGRU
 from pellucid.models.squeezenet import Fire, SqueezeNet, squeezenet1_0
 from pellucid.models.vgg import VGG, vgg11, vgg16
@@ -49,6 +50,7 @@ __all__ = [
     "NextTokenLoss",
     "PaddedShortcut",
     "ResNet",
+    "SmallCNN",
     "SpokenWordCNN",
     "SpokenWordGRU",
     "SqueezeNet",

@@ -67,14 +67,13 @@ class AlexNetTwoGroups(Module):
     """The original: the second, fourth and fifth convolutions fall into two groups, as the network was shared between
     two GPUs, and local response normalisation follows the first two; 60,965,224 parameters.
 
-    | layer | channels | window | with |
-    | --- | --- | --- | --- |
-    | convolution | 96 | 11x11, stride 4 | normalisation, pooling 3x3 with stride 2 |
-    | convolution, two groups | 256 | 5x5 | normalisation, pooling |
-    | convolution | 384 | 3x3 | |
-    | convolution, two groups | 384 | 3x3 | |
-    | convolution, two groups | 256 | 3x3 | pooling |
-    | linear | 4096, 4096, num_classes | | dropout before the first two |
+        layer                     channels                  window            with
+        convolution               96                        11x11, stride 4   normalisation, pooling 3x3 with stride 2
+        convolution, two groups   256                       5x5               normalisation, pooling
+        convolution               384                       3x3
+        convolution, two groups   384                       3x3
+        convolution, two groups   256                       3x3               pooling
+        linear                    4096, 4096, num_classes                     dropout before the first two
 
     Parameters
         num_classes : classes.

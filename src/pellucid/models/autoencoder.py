@@ -14,7 +14,7 @@ from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError
 from pellucid.models._picture_parts import CHANNELS, as_pictures
 from pellucid.nn import Conv2d, ConvTranspose2d, Flatten, Linear, Module, ReLU, Sequential, Sigmoid, Unflatten
-from pellucid.ops.shape import flatten, reshape
+from pellucid.ops.shape import reshape
 
 
 class Autoencoder(Module):
@@ -22,10 +22,9 @@ class Autoencoder(Module):
 
         code = encoder(x),  y = decoder(code)
 
-    | layer | features | with |
-    | --- | --- | --- |
-    | encoder | 784, 1000, 500, 250, 30 | ReLU, but for the code |
-    | decoder | 30, 250, 500, 1000, 784 | ReLU, in the end sigmoid |
+        layer     features                  with
+        encoder   784, 1000, 500, 250, 30   ReLU, but for the code
+        decoder   30, 250, 500, 1000, 784   ReLU, in the end sigmoid
 
     Parameters
         in_features : numbers in a row, over all its axes.
@@ -54,12 +53,12 @@ class Autoencoder(Module):
             raise ArgumentError("models.hidden", given=shown(hidden))
         self.in_features = int(in_features)
         widths = [self.in_features, *hidden, code]
-        self.encoder, self.decoder = _linear(widths, None), _linear(widths[::-1], Sigmoid())
+        self.encoder = Sequential(Flatten(), *_linear(widths))
+        self.decoder = Sequential(*_linear(widths[::-1]), Sigmoid())
 
     def encode(self, x: Any) -> Tensor:
         """x (N, ...) with in_features numbers a row -> code (N, code)."""
-        x = as_tensor(x)
-        y: Tensor = self.encoder(flatten(x, 1) if x.ndim > 2 else x)
+        y: Tensor = self.encoder(x)
         return y
 
     def decode(self, code: Any) -> Tensor:
@@ -73,11 +72,12 @@ class Autoencoder(Module):
         return reshape(self.decode(self.encode(x)), x.shape)
 
 
-def _linear(widths: Sequence[int], last: Module | None) -> Sequential:
+def _linear(widths: Sequence[int]) -> list[Module]:
+    """Linear layers with ReLU between them."""
     layers: list[Module] = []
     for entering, leaving in pairwise(widths):
         layers += [Linear(entering, leaving), ReLU()]
-    return Sequential(*layers[:-1], *([] if last is None else [last]))
+    return layers[:-1]
 
 
 class ConvAutoencoder(Module):
@@ -125,8 +125,9 @@ class ConvAutoencoder(Module):
 
     def encode(self, x: Any) -> Tensor:
         """x (N, in_channels, image_size, image_size) -> code (N, code)."""
-        x = as_pictures("ConvAutoencoder", x, self.in_channels, self.image_size, 4)
-        y: Tensor = self.encoder(x)
+        if not isinstance(x, Tensor):  # raw numbers in the network's dtype, as when it is called
+            x = as_tensor(x, self.encoder[0].weight.dtype)
+        y: Tensor = self.encoder(as_pictures("ConvAutoencoder", x, self.in_channels, self.image_size, 4))
         return y
 
     def decode(self, code: Any) -> Tensor:

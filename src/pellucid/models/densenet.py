@@ -64,13 +64,12 @@ class DenseNet(Module):
     """A 7x7 convolution, pooling, four dense blocks with a transition between each two, the mean over all places, and a
     linear layer.
 
-    | part | of 121 | channels that leave |
-    | --- | --- | --- |
-    | conv0, pool0 | | 64 |
-    | denseblock1, transition1 | 6 layers | 64 + 6·32 = 256, then 128 |
-    | denseblock2, transition2 | 12 layers | 512, then 256 |
-    | denseblock3, transition3 | 24 layers | 1024, then 512 |
-    | denseblock4 | 16 layers | 1024 |
+        part                       of 121      channels that leave
+        conv0, pool0                           64
+        denseblock1, transition1   6 layers    64 + 6·32 = 256, then 128
+        denseblock2, transition2   12 layers   512, then 256
+        denseblock3, transition3   24 layers   1024, then 512
+        denseblock4                16 layers   1024
 
     Parameters
         growth_rate : channels that each layer adds; the paper's k.

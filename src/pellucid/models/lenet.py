@@ -16,15 +16,14 @@ _POOLS = {"max": MaxPool2d, "avg": AvgPool2d}
 class LeNet5(Module):
     """Two convolutions with pooling, and three linear layers; 61,706 parameters.
 
-    | layer | gives | with |
-    | --- | --- | --- |
-    | convolution, 5x5, a border of 2 | 6 x 28 x 28 | activation |
-    | pooling, 2x2 | 6 x 14 x 14 | |
-    | convolution, 5x5 | 16 x 10 x 10 | activation |
-    | pooling, 2x2 | 16 x 5 x 5 | |
-    | linear | 120 | activation |
-    | linear | 84 | activation |
-    | linear | num_classes | |
+        layer                             gives          with
+        convolution, 5x5, a border of 2   6 x 28 x 28    activation
+        pooling, 2x2                      6 x 14 x 14
+        convolution, 5x5                  16 x 10 x 10   activation
+        pooling, 2x2                      16 x 5 x 5
+        linear                            120            activation
+        linear                            84             activation
+        linear                            num_classes
 
     It is LeCun's network in today's form. His takes digits of 32x32 (the border of 2 gives their surroundings); his
     pooling adds the four values, times a weight and plus a bias that are learned, and puts the sum through a sigmoid;

@@ -140,12 +140,11 @@ def _zero_last_norms(model: Module) -> None:
 class ResNet(Module):
     """A 7x7 convolution, pooling, four stages of residual blocks, the mean over all places, and a linear layer.
 
-    | stage | channels | stride | 18 | 34 | 50 |
-    | --- | --- | --- | --- | --- | --- |
-    | layer1 | 64 | 1 | 2 | 3 | 3 |
-    | layer2 | 128 | 2 | 2 | 4 | 4 |
-    | layer3 | 256 | 2 | 2 | 6 | 6 |
-    | layer4 | 512 | 2 | 2 | 3 | 3 |
+        stage    channels   stride   18   34   50
+        layer1   64         1        2    3    3
+        layer2   128        2        2    4    4
+        layer3   256        2        2    6    6
+        layer4   512        2        2    3    3
 
     Shortcuts that change the shape are the paper's option B, 1x1 convolutions.
 

@@ -17,15 +17,14 @@ class SmallCNN(Module):
 
     With pictures of 28 x 28 in one channel, 94,186 parameters:
 
-    | layer | gives |
-    | --- | --- |
-    | convolution 3x3, normalisation, ReLU | 32 x 28 x 28 |
-    | pooling, 2x2 | 32 x 14 x 14 |
-    | convolution 3x3, normalisation, ReLU | 64 x 14 x 14 |
-    | pooling, 2x2 | 64 x 7 x 7 |
-    | convolution 3x3, normalisation, ReLU | 128 x 7 x 7 |
-    | mean over height and width | 128 |
-    | dropout, linear | num_classes |
+        layer                                  gives
+        convolution 3x3, normalisation, ReLU   32 x 28 x 28
+        pooling, 2x2                           32 x 14 x 14
+        convolution 3x3, normalisation, ReLU   64 x 14 x 14
+        pooling, 2x2                           64 x 7 x 7
+        convolution 3x3, normalisation, ReLU   128 x 7 x 7
+        mean over height and width             128
+        dropout, linear                        num_classes
 
     Parameters
         num_classes : classes.
@@ -41,7 +40,7 @@ class SmallCNN(Module):
 
     @checked(num_classes=CLASSES, channels=Integer(1), dropout=_CHANCE, in_channels=CHANNELS)
     def __init__(
-        self, num_classes: int = 10, channels: int = 32, dropout: float = 0.1, *, in_channels: int = 1
+        self, num_classes: int = 10, channels: int = 32, dropout: float = 0.0, *, in_channels: int = 1
     ) -> None:
         self.in_channels = int(in_channels)
         self.features = Sequential(

@@ -79,6 +79,7 @@ from pellucid.nn.pooling import (
     max_unpool3d,
 )
 from pellucid.nn.positions import rotary
+from pellucid.nn.stochastic_depth import stochastic_depth
 from pellucid.nn.unfold import fold, unfold
 from pellucid.nn.upsampling import interpolate
 from pellucid.ops import activation as ops
@@ -306,6 +307,7 @@ __all__ = [
     "softshrink",
     "softsign",
     "spectrogram",
+    "stochastic_depth",
     "tanh",
     "tanhshrink",
     "threshold",

@@ -6,8 +6,19 @@ The page is self-contained: pictures are embedded, and nothing is fetched when i
 
 from __future__ import annotations
 
+from pellucid.report.cost_figure import cost_figure
+from pellucid.report.cost_table import CostTable, cost_markdown, cost_table
 from pellucid.report.curves import curves
 from pellucid.report.mistakes import class_probabilities
 from pellucid.report.page import Report, write_report
 
-__all__ = ["Report", "class_probabilities", "curves", "write_report"]
+__all__ = [
+    "CostTable",
+    "Report",
+    "class_probabilities",
+    "cost_figure",
+    "cost_markdown",
+    "cost_table",
+    "curves",
+    "write_report",
+]

@@ -1,5 +1,5 @@
-"""What a network costs comes in; a PNG leaves: where its parameters, its work and its activations lie, and, where it was
-measured, how near each layer comes to what the machine can do.
+"""What a network costs comes in; a PNG leaves: where its parameters, its work and its activations lie, and, of one that
+was measured, how near each layer comes to what the machine can do.
 """
 
 from __future__ import annotations

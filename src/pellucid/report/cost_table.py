@@ -104,18 +104,20 @@ def cost_table(report: CostReport, depth: int | None = None) -> CostTable:
     Parameters
         depth : how many parts of a layer's name tell lines apart, from 1 up; None for all
     """
-    names = ["layer", "kind", "output", "parameters", "macs", "flops", "activations", "traffic", "intensity"]
+    names = ["layer", "kind", "output", "parameters"]
+    names += ["forward-macs", "backward-macs"] if report.training else ["macs"]
+    names += ["flops", "activations", "traffic", "intensity"]
     if report.training:
-        names += ["backward-macs", "stored"]
+        names.append("stored")
     if report.measured is not None:
         names += ["time", "bound"]
     rows = [_cells(line, names) for line in cost_lines(report, depth)]
     whole = Line(
-        name=text("cli.total"),
+        name=text("cost.total"),
         kind="",
         output="",
         parameters=report.parameters,
-        activations=report.total_activations - report_inputs(report),
+        activations=sum(layer.activations for layer in report.layers),
         forward=report.forward,
         backward=report.backward,
         update=report.update,
@@ -126,11 +128,6 @@ def cost_table(report: CostReport, depth: int | None = None) -> CostTable:
     headings = tuple(text(f"cost.column-{name}") for name in names)
     right = tuple(n for n, name in enumerate(names) if name not in ("layer", "kind", "output", "bound"))
     return CostTable(headings, tuple(rows), _cells(whole, names), right)
-
-
-def report_inputs(report: CostReport) -> int:
-    """Activations that no layer makes: the inputs."""
-    return report.total_activations - sum(layer.activations for layer in report.layers)
 
 
 def _seconds(report: CostReport) -> float | None:
@@ -145,7 +142,8 @@ def _cells(line: Line, names: Sequence[str]) -> tuple[str, ...]:
         "kind": line.kind,
         "output": line.output,
         "parameters": f"{line.parameters:,}",
-        "macs": f"{line.forward.macs:,}",
+        "macs": f"{work.macs:,}",
+        "forward-macs": f"{line.forward.macs:,}",
         "flops": f"{work.flops:,}",
         "activations": f"{line.activations:,}",
         "traffic": quantity(work.traffic_bytes, "B"),

@@ -1,0 +1,7 @@
+"""256 rows through a trained ResNet-20."""
+
+from __future__ import annotations
+
+from benchmarks.network_kinds import inference
+
+WORKLOAD = inference("the forward pass of ResNet-20 on 3x32x32", "resnet20", 256, 0.83)
