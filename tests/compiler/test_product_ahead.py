@@ -62,8 +62,9 @@ def test_every_line_of_a_row_is_asked_for_once():
     # Four rows a block, in chunks of four lines of 16 numbers: two whole chunks, and 22 numbers more. Nine vectors of
     # columns are three blocks, and the first alone asks.
     assert fetched(text).count("2") == 4 * 4 + 4 * 2
-    # The number of the next step's row lies a batch further on.
-    assert re.search(rf"getelementptr i64, ptr %\w+, i64 {BATCH}\n", text)
+    # The kernel is given the place of the next step's rows, a batch further on, and reads this step's from there.
+    assert f"i64 {8 * BATCH}" in re.search("@distances = .*", text)[0]
+    assert re.search(rf"getelementptr i64, ptr %\w+, i64 -{BATCH}\n", text)
 
 
 @pytest.mark.parametrize("m", [48, 50])

@@ -157,4 +157,4 @@ def test_a_state_dict_of_pytorch_loads_and_ours_loads_there() -> None:
     ours.load_state_dict(block.state_dict())
     for name, value in block.state_dict().items():
         np.testing.assert_array_equal(ours.state_dict()[name].numpy(), value.numpy(), err_msg=name)
-    block.load_state_dict({name: torch.from_numpy(value.numpy()) for name, value in ours.state_dict().items()})
+    block.load_state_dict({name: torch.from_numpy(value.data) for name, value in ours.state_dict().items()})

@@ -52,7 +52,7 @@ def test_start_and_refused() -> None:
     assert not layer.fc1.weight.numpy().any()
     assert layer.fc2.weight.dtype == pl.float64
     for arguments in ((0, 1), (1, 0), (1.5, 1), (1, "x")):
-        with pytest.raises((ArgumentError, ArgumentTypeError), match="SqueezeExcitation: (input|squeeze)_channels"):
+        with pytest.raises((ArgumentError, ArgumentTypeError), match=r"SqueezeExcitation: (input|squeeze)_channels"):
             nn.SqueezeExcitation(*arguments)
     with pytest.raises(ShapeError):
         nn.SqueezeExcitation(4, 2)(np.zeros((1, 3, 2, 2)))

@@ -55,10 +55,10 @@ def test_gaps_and_infinities_are_drawn_around() -> None:
 
 
 @pytest.mark.parametrize("installed", [False, True])
-def test_chinese_labels_need_a_chinese_font(installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pellucid.report.curves import _chinese_font, _word
+def test_chinese_labels_need_achinese_font(installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pellucid.report.curves import chinese_font, _word
 
-    assert _chinese_font() is None or isinstance(_chinese_font(), str)
+    assert chinese_font() is None or isinstance(chinese_font(), str)
     try:
         pl.set_language("zh")
         assert _word("loss", chinese=installed) == ("损失" if installed else "loss")

@@ -14,45 +14,27 @@ import numpy as np
 
 from pellucid import nn
 from pellucid._text import text
-from pellucid.cli.network import sizes_of
 from pellucid.cli.output import fact
+from pellucid.cli.planning import Plan
 from pellucid.cli.preparation import Parts
-from pellucid.cli.settings import SETTINGS
 from pellucid.cli.sources import checksum
 from pellucid.train import History, evaluate
 
+# Settings that are announced where they are not what they usually are.
+_EXTRAS = ("momentum", "weight-decay", "clip-norm", "patience", "dropout", "norm", "init", "scale", "augment")
 
-def announce(parts: Parts, model: nn.Module, settings: dict[str, Any]) -> None:
+
+def announce(plan: Plan) -> None:
     """What is about to be trained, on what, and how."""
-    rows = [0 if p is None else len(p) for p in (parts.train, parts.validation, parts.test)]
-    shape = parts.train.image_shape or parts.train.x.shape[1:]
-    kind = (
-        text("cli.classes", count=parts.task.num_classes)
-        if parts.task.num_classes is not None
-        else text("cli.outputs", count=parts.task.num_outputs)
-    )
-    size = " × ".join(map(str, shape))
-    numbers = text("cli.numbers", size=size)
-    counts = text("cli.parts", train=f"{rows[0]:,}", validation=f"{rows[1]:,}", test=f"{rows[2]:,}")
-    fact(
-        text("cli.label-data"), text("cli.data-line", name=parts.source.name, numbers=numbers, kind=kind, parts=counts)
-    )
-    fact(
-        text("cli.label-network"),
-        text(
-            "cli.network-line",
-            sizes="-".join(map(str, sizes_of(model))),
-            activation=settings["activation"],
-            parameters=f"{model.num_parameters():,}",
-            size_bytes=f"{sum(p.nbytes for p in model.parameters()):,}",
-        ),
-    )
+    settings = plan.settings
+    fact(text("cli.label-data"), plan.data_line)
+    fact(text("cli.label-network"), plan.network_line)
     batch = settings["batch_size"]
     fact(
         text("cli.label-training"),
         text(
             "cli.training-line",
-            loss=parts.task.loss,
+            loss=plan.parts.task.loss,
             optimizer=settings["optimizer"],
             lr=f"{settings['lr']:g}",
             schedule=settings["schedule"],
@@ -63,24 +45,16 @@ def announce(parts: Parts, model: nn.Module, settings: dict[str, Any]) -> None:
     )
     extras = [
         f"{s.name} {s.kind.show(settings[s.key])}"
-        for s in SETTINGS
-        if s.name in ("momentum", "weight-decay", "clip-norm", "patience", "dropout", "norm", "init", "scale")
-        and settings[s.key] != s.default
+        for s in plan.table
+        if s.name in _EXTRAS and settings[s.key] not in (s.default, [])
     ]
     if extras:
         fact("", ", ".join(extras))
 
 
-def record(
-    word: str,
-    started: datetime,
-    command: Sequence[str],
-    parts: Parts,
-    model: nn.Module,
-    settings: dict[str, Any],
-    checks: bool,
-) -> dict[str, dict[str, Any]]:
+def record(word: str, started: datetime, command: Sequence[str], plan: Plan, checks: bool) -> dict[str, dict[str, Any]]:
     """What `run.toml` says before the results: enough to repeat the run and to tell whether the data are the same."""
+    parts, model = plan.parts, plan.model
     source, first = parts.source, parts.source.train
     return {
         "run": {
@@ -104,10 +78,11 @@ def record(
             "validation_rows": 0 if parts.validation is None else len(parts.validation),
             "test_rows": len(parts.test),
             "sha256": checksum(source),
+            **plan.data,
         },
-        "settings": {s.key: _plain(s.kind.show(settings[s.key]), settings[s.key]) for s in SETTINGS},
+        "settings": {s.key: _plain(s.kind.show(plan.settings[s.key]), plan.settings[s.key]) for s in plan.table},
         "network": {
-            "sizes": sizes_of(model),
+            **plan.network,
             "parameters": model.num_parameters(),
             "weights_bytes": sum(p.nbytes for p in model.parameters()),
         },

@@ -54,7 +54,7 @@ def _made(function: Callable[..., Dataset], **arguments: Any) -> Callable[[], tu
 
 
 BUILT_IN = {
-    "digits": BuiltIn(lambda: (sets.digits(), None), "1,797", "8x8", 10, "CC BY 4.0", ("shift",)),
+    "digits": BuiltIn(lambda: (sets.digits(), None), "1,797", "8x8", 10, "CC BY 4.0"),
     "two-moons": BuiltIn(_made(sets.two_moons, num_rows=1000, noise=0.15), "1,000", "2", 2, "Apache-2.0"),
     "circles": BuiltIn(_made(sets.circles, num_rows=1000), "1,000", "2", 2, "Apache-2.0"),
     "spirals": BuiltIn(_made(sets.spirals, num_rows=1000), "1,000", "2", 2, "Apache-2.0"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import inspect
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,11 @@ import numpy as np
 from pellucid import nn, optim
 from pellucid._text import text
 from pellucid.cli.account import announce, record, results_of
-from pellucid.cli.network import build
 from pellucid.cli.output import findings, measure, note, say
-from pellucid.cli.preparation import Parts, prepare
+from pellucid.cli.planning import Plan, plan_rows
+from pellucid.cli.preparation import Parts
 from pellucid.cli.run_folder import new_folder, toml
-from pellucid.cli.settings import batch_size_for, epochs_for
-from pellucid.cli.sources import load
 from pellucid.core.paths import write_whole
-from pellucid.core.rng import manual_seed
 from pellucid.errors import ArgumentError, PellucidError, PellucidWarning
 from pellucid.train import History, examine, fit, predict
 from pellucid.train.callbacks import Callback, EarlyStopping, JSONLogger
@@ -71,6 +68,7 @@ def train(
     word: str,
     settings: dict[str, Any],
     *,
+    planned: Callable[[str, dict[str, Any]], Plan] = plan_rows,
     out: str | None = None,
     checks: bool = True,
     quiet: bool = False,
@@ -79,8 +77,9 @@ def train(
     """Train, evaluate, and leave the run folder; returns the exit code.
 
     Parameters
-        word : DATA, as `sources.load` reads it
-        settings : every setting, as `settings.gather` returns them
+        word : DATA, as `planned` reads it
+        settings : every setting, checked
+        planned : makes the data and the network of both
         out : the run folder; None is runs/ and the name of the data
         checks : whether data, targets and network are looked at before the first step
         quiet : print the result alone
@@ -91,26 +90,14 @@ def train(
     started = datetime.now(UTC)
     clock = time.perf_counter()
     with findings() as found:
-        parts = prepare(load(word), settings)
-        settings = {
-            **settings,
-            "loss": parts.task.loss,
-            "metrics": list(parts.task.metrics),
-            **pace(settings, len(parts.train)),
-        }
-        manual_seed(settings["seed"])
-        model = build(
-            parts.train.x.shape[1:],
-            settings["layers"],
-            parts.task.num_outputs,
-            **{key: settings[key] for key in ("activation", "norm", "dropout", "init", "dtype", "loss")},
-        )
+        plan = planned(word, settings)
+        parts, model, settings = plan.parts, plan.model, plan.settings
         optimizer = make_optimizer(model, settings)
         if not quiet:
-            announce(parts, model, settings)
-        tables = record(word, started, command, parts, model, settings, checks)
+            announce(plan)
+        tables = record(word, started, command, plan, checks)
         if checks:
-            examined(model, parts, settings, optimizer, found)
+            examined(plan, optimizer, found)
         recorder = Recorder(out or f"runs/{parts.source.name}", tables)
         try:
             history = fit(
@@ -124,8 +111,9 @@ def train(
                 metrics=list(parts.task.metrics),
                 callbacks=[recorder, *early_stopping(settings, parts)],
                 seed=settings["seed"],
-                drop_last=leaves_one_row(settings, len(parts.train)),
-                schedule=schedule_of(settings, len(parts.train)),
+                drop_last=leaves_one_row(plan),
+                augment=parts.augment or None,
+                schedule=schedule_of(plan),
                 clip_norm=settings["clip_norm"],
                 checks=False,
                 verbose=0 if quiet else 1,
@@ -143,33 +131,33 @@ def train(
     save(
         model,
         folder / "model.safetensors",
+        example=parts.test.x[:1],
         preprocessing=parts.scaler,
         class_names=parts.train.class_names if parts.task.num_outputs == parts.task.num_classes else None,
         feature_names=parts.train.feature_names,
-        metadata=parts.task.describe(parts.train.class_names),
+        metadata=parts.task.describe(parts.train.class_names) | plan.metadata,
     )
     recorder.finish(results)
-    _illustrate(folder, {**tables, "results": results}, parts, model, history, found)
+    _illustrate(folder, {**tables, "results": results}, plan, history, found)
     _conclude(results, parts, folder, interrupted)
     return 130 if interrupted else 0
 
 
-def pace(settings: dict[str, Any], rows: int) -> dict[str, Any]:
-    """Batch size and epochs, where they were left to the size of the data."""
-    batch_size = settings["batch_size"] or batch_size_for(rows, settings["optimizer"])
-    return {
-        "batch_size": batch_size,
-        "epochs": settings["epochs"] or epochs_for(rows, batch_size, settings["optimizer"]),
-    }
-
-
-def examined(model: nn.Module, parts: Parts, settings: dict[str, Any], optimizer: Any, found: list[str]) -> None:
+def examined(plan: Plan, optimizer: Any, found: list[str]) -> None:
     """Print what looks wrong, and refuse what cannot be right.
 
     Raises
         PellucidError: the first finding that is an error.
     """
-    for finding in examine(model, parts.train, loss=parts.task.loss, optimizer=optimizer, seed=settings["seed"]):
+    parts = plan.parts
+    for finding in examine(
+        plan.model,
+        parts.train,
+        loss=parts.task.loss,
+        optimizer=optimizer,
+        dependence=plan.dependence,
+        seed=plan.settings["seed"],
+    ):
         if finding.severity == "note":
             note(PellucidWarning(finding.key, **finding.facts), found)
         else:
@@ -200,12 +188,13 @@ def make_optimizer(model: nn.Module, settings: dict[str, Any]) -> Any:
     return kind(model.parameters(), **options)
 
 
-def schedule_of(settings: dict[str, Any], rows: int) -> Any:
+def schedule_of(plan: Plan) -> Any:
     """The schedule as `fit` takes it. One-cycle moves the rate alone: a momentum that was asked for stays as it is."""
+    settings, rows = plan.settings, len(plan.parts.train)
     if settings["schedule"] != "one_cycle":
         return settings["schedule"]
     size = rows if settings["batch_size"] == "full" else settings["batch_size"]
-    batches = rows // size if leaves_one_row(settings, rows) else -(-rows // size)
+    batches = rows // size if leaves_one_row(plan) else -(-rows // size)
     steps = max(1, settings["epochs"] * batches)
     return lambda optimizer: optim.OneCycleLR(optimizer, max_lr=settings["lr"], total_steps=steps, cycle_momentum=False)
 
@@ -223,33 +212,33 @@ def early_stopping(settings: dict[str, Any], parts: Parts) -> list[Callback]:
     return [EarlyStopping("val_loss", patience=settings["patience"])]
 
 
-def leaves_one_row(settings: dict[str, Any], rows: int) -> bool:
+def leaves_one_row(plan: Plan) -> bool:
     """Whether the last batch would have one row, of which batch normalisation can take no variance."""
-    size: int | str = settings["batch_size"]
-    return settings["norm"] == "batch" and not isinstance(size, str) and 1 < size < rows and rows % size == 1
+    size: int | str = plan.settings["batch_size"]
+    rows = len(plan.parts.train)
+    if isinstance(size, str) or not 1 < size < rows or rows % size != 1:
+        return False
+    return any(isinstance(module, nn.BatchNorm1d) for module in plan.model.modules())
 
 
 def _illustrate(
-    folder: Path,
-    tables: dict[str, dict[str, Any]],
-    parts: Parts,
-    model: nn.Module,
-    history: History,
-    found: list[str],
+    folder: Path, tables: dict[str, dict[str, Any]], plan: Plan, history: History, found: list[str]
 ) -> None:
-    """The picture of the curves and the report; neither before an epoch is complete."""
+    """The pictures and the report; none before an epoch is complete."""
     if not len(history):
         return
     from pellucid.report import Report, curves, write_report
 
-    picture = curves(history, parts.task.metrics[0])
-    write_whole(folder / "curves.png", picture)
+    parts = plan.parts
+    picture, outputs = curves(history, parts.task.metrics[0]), predict(plan.model, parts.test)
+    for name, figure in {"curves.png": picture, **plan.figures(plan.model, outputs)}.items():
+        write_whole(folder / name, figure)
     report = Report(
         title=parts.source.name,
         tables=tables,
-        network=repr(model),
+        network=repr(plan.model),
         picture=picture,
-        outputs=predict(model, parts.test),
+        outputs=outputs,
         targets=np.asarray(parts.test.y),
         num_classes=parts.task.num_classes,
         class_names=parts.train.class_names,

@@ -33,7 +33,7 @@ def shapes_of(instruction: Instruction) -> tuple[Shapes, Geometry]:
 
 def has_rule(instruction: Instruction) -> bool:
     """Whether there is a native rule: for several samples of floats, all of one dtype."""
-    shapes, geometry = shapes_of(instruction)
+    shapes, _ = shapes_of(instruction)
     out = instruction.output.spec.dtype
     return out.kind == "f" and all(x.spec.dtype == out for x in instruction.inputs) and shapes.x[0] > 1
 

@@ -179,10 +179,10 @@ def arithmetic(op: str, a: Any, b: Any) -> Expr:
         folded = _folded(op, a, b)
         if folded is not None:
             return folded
-    if op in ("and", "or"):
-        for x, other in ((a, b), (b, a)):
-            if x.op == "number":
-                return other if bool(x.args[0]) == (op == "and") else x
+    known = next((x for x in (a, b) if x.op == "number"), None) if op in ("and", "or") else None
+    if known is not None:
+        decides = bool(known.args[0]) == (op == "or")
+        return known if decides else b if known is a else a
     return Expr(op, (a, b), a.dtype)
 
 
@@ -203,6 +203,7 @@ def _folded(op: str, a: Expr, b: Expr) -> Expr | None:
             return number(quotient, INT64) if op == "//" else a - quotient * right
         if a.op == "+":
             # Whole multiples of the divisor come out of the sum.
+            x: Expr
             for x, other in (a.args, a.args[::-1]):
                 if other.op == "number" and other.args[0] % right == 0:
                     return x // right + other.args[0] // right if op == "//" else x % right
@@ -274,10 +275,10 @@ def differs(a: Any, b: Any) -> Expr:
 
 def where(condition: Expr, a: Any, b: Any) -> Expr:
     """a where the condition holds, else b."""
-    a, b = pair(a, b)
+    chosen, other = pair(a, b)
     if condition.op == "number":
-        return a if condition.args[0] else b
-    return Expr("where", (condition, a, b), a.dtype)
+        return chosen if condition.args[0] else other
+    return Expr("where", (condition, chosen, other), chosen.dtype)
 
 
 def fma(a: Any, b: Any, c: Expr) -> Expr:

@@ -108,7 +108,9 @@ class Groups:
     def _read_by(self, family: str) -> set[int]:
         """The values that operations of a family read, as they are or through movements."""
         found: set[int] = set()
-        waiting = [x for i in self.graph.instructions if i.op.family == family for x in i.inputs if isinstance(x, Value)]
+        waiting = [
+            x for i in self.graph.instructions if i.op.family == family for x in i.inputs if isinstance(x, Value)
+        ]
         while waiting:
             value = waiting.pop()
             made = self.elements.made_by.get(value.id)

@@ -114,7 +114,9 @@ class _Lowering:
     def lowered(self) -> Lowered:
         # A kernel's gradient is summed up in memory.
         self.groups.needed |= {
-            g.head.output.id for g in self.groups.groups if g.kind == "convolution" and g.head and role_of(g.head) == "k"
+            g.head.output.id
+            for g in self.groups.groups
+            if g.kind == "convolution" and g.head and role_of(g.head) == "k"
         }
         self._place_results()
         phases: list[list[Call]] = [[] for _ in range(self.plan.phases)]

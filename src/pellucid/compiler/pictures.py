@@ -67,7 +67,9 @@ class _Copies:
         self._made_by = {i.output.id: i for i in graph.instructions}
         self._instructions: list[Instruction] = []
         self._copies: dict[int, Value] = {}
-        self._orders: Orders = {i.output.id: _closest_first(i.output) for i in graph.instructions if i.output.id in pictures}
+        self._orders: Orders = {
+            i.output.id: _closest_first(i.output) for i in graph.instructions if i.output.id in pictures
+        }
 
     def made(self) -> tuple[Graph, Orders]:
         """The graph and the orders."""
@@ -78,9 +80,7 @@ class _Copies:
             inputs = tuple([flattened.get(x.id, x) if isinstance(x, Value) else x for x in i.inputs])
             if i.op.family == "convolution" and has_rule(i):
                 role = role_of(i)
-                inputs = tuple(
-                    [x if n == 1 and role != "k" else self._as_picture(x) for n, x in enumerate(inputs)]
-                )
+                inputs = tuple([x if n == 1 and role != "k" else self._as_picture(x) for n, x in enumerate(inputs)])
             self._instructions.append(i if inputs == i.inputs else replace(i, inputs=inputs))
             if self._flattens(i):
                 copy = self._copy(i.output)
@@ -111,4 +111,8 @@ class _Copies:
         if i.op.name != "reshape" or i.inputs[0].id not in self._pictures:
             return False
         before, after = i.inputs[0].spec.shape, i.output.spec.shape
-        return len(after) < len(before) and after[:1] == before[:1] and [n for n in before if n > 1] != [n for n in after if n > 1]
+        return (
+            len(after) < len(before)
+            and after[:1] == before[:1]
+            and [n for n in before if n > 1] != [n for n in after if n > 1]
+        )

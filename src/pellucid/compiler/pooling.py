@@ -7,7 +7,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +27,8 @@ def has_rule(instruction: Instruction) -> bool:
     name, attrs = instruction.op.name, instruction.attrs
     if name == "max_pool_read" or instruction.inputs[0].spec.dtype.kind != "f":
         return False
-    return math.prod(attrs["size"]) <= _MOST
+    places: int = math.prod(attrs["size"])
+    return places <= _MOST
 
 
 def element(instruction: Instruction, index: Index, read: Read) -> Expr:
@@ -64,14 +64,11 @@ class _Axes:
             return
         most = [range(-(-k // s)) for k, s in zip(self.size, self.stride, strict=True)]
         for back in itertools.product(*most):
-            at = [
-                (a + p) // s - t for a, p, s, t in zip(place, self.padding, self.stride, back, strict=True)
-            ]
+            at = [(a + p) // s - t for a, p, s, t in zip(place, self.padding, self.stride, back, strict=True)]
             window, exists = _inside(at, counts)
             for a, p, o, s, k in zip(place, self.padding, at, self.stride, self.size, strict=True):
                 exists = exists & (a + p - o * s < k)
             yield window, exists
-
 
     def _windows_of_taps(self, place: Index, counts: Shape) -> Iterator[tuple[Index, Expr]]:
         """The same where the places of a window do not lie side by side: one window for each of them."""
@@ -178,7 +175,7 @@ def _given(result: Expr | None) -> Expr:
     return result
 
 
-_RULES: dict[str, Callable[[Instruction, Index, Read], Any]] = {
+_RULES: dict[str, Callable[[Instruction, Index, Read], Expr]] = {
     "max_pool": _maximum,
     "max_pool_positions": _positions,
     "max_pool_write": _written,

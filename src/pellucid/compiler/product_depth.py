@@ -1,8 +1,8 @@
 """A product of many k comes in; LLVM instructions leave. Called by product.
 
-The k are taken some at a time, so that a panel of b and the rows of a that meet it stay in a core's first cache; the sums
-so far of some rows are kept in memory meanwhile, and the body follows when they are whole. The sums of each part are
-made from 0 on and added in the order of the parts, whoever has the rows.
+The k are taken some at a time, so that a panel of b and the rows of a that meet it stay in a core's first cache. The
+sums so far of some rows are kept in memory meanwhile, and the body follows when they are whole. The sums of each part
+are made from 0 on and added in the order of the parts, whoever has the rows.
 """
 
 from __future__ import annotations

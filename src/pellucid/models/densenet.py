@@ -86,8 +86,8 @@ class DenseNet(Module):
         form with bottlenecks and compression of 0.5. Names, shapes and starting weights are torchvision's:
         convolutions normal with variance 2 / fan_in.
     Examples
-        >>> DenseNet(4, (1, 1, 1, 1), 8, num_classes=10)(pl.zeros((1, 3, 32, 32))).shape
-        (1, 10)
+        >>> DenseNet(4, (1, 1, 1, 1), 8, num_classes=10)(pl.zeros((2, 3, 32, 32))).shape
+        (2, 10)
     """
 
     @checked(

@@ -92,8 +92,8 @@ class EfficientNet(Module):
         shapes and starting weights are torchvision's: convolutions normal with variance 2 / fan_out, the linear layer
         uniform in ±1/√num_classes.
     Examples
-        >>> EfficientNet(0.25, 0.5, num_classes=10)(pl.zeros((1, 3, 32, 32))).shape
-        (1, 10)
+        >>> EfficientNet(0.25, 0.5, num_classes=10)(pl.zeros((2, 3, 32, 32))).shape
+        (2, 10)
     """
 
     @checked(width_mult=WIDTH, depth_mult=WIDTH, stochastic_depth_prob=PROBABILITY, **CLASSIFIER)

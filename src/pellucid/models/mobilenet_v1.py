@@ -38,8 +38,8 @@ class MobileNetV1(Module):
         arXiv:1704.04861, table 1. (Its last stride of 2, which does not fit its sizes, is 1, as everywhere.) Weights
         start as MobileNet V2's.
     Examples
-        >>> MobileNetV1(num_classes=10, width_mult=0.25)(pl.zeros((1, 3, 32, 32))).shape
-        (1, 10)
+        >>> MobileNetV1(num_classes=10, width_mult=0.25)(pl.zeros((2, 3, 32, 32))).shape
+        (2, 10)
     """
 
     @checked(width_mult=WIDTH, **CLASSIFIER)

@@ -68,8 +68,8 @@ class MobileNetV2(Module):
         starting weights are torchvision's: convolutions normal with variance 2 / fan_out, the linear layer normal with
         standard deviation 0.01.
     Examples
-        >>> MobileNetV2(num_classes=10, width_mult=0.25)(pl.zeros((1, 3, 32, 32))).shape
-        (1, 10)
+        >>> MobileNetV2(num_classes=10, width_mult=0.25)(pl.zeros((2, 3, 32, 32))).shape
+        (2, 10)
     """
 
     @checked(width_mult=WIDTH, **CLASSIFIER)

@@ -88,8 +88,8 @@ class MobileNetV3(Module):
         Howard et al., Searching for MobileNetV3, ICCV 2019, table 2. Names, shapes and starting weights are
         torchvision's: convolutions normal with variance 2 / fan_out, linear layers normal with standard deviation 0.01.
     Examples
-        >>> MobileNetV3(num_classes=10, width_mult=0.25)(pl.zeros((1, 3, 32, 32))).shape
-        (1, 10)
+        >>> MobileNetV3(num_classes=10, width_mult=0.25)(pl.zeros((2, 3, 32, 32))).shape
+        (2, 10)
     """
 
     @checked(width_mult=WIDTH, **CLASSIFIER)

@@ -161,8 +161,8 @@ class ResNet(Module):
         He, Zhang, Ren and Sun, Deep residual learning for image recognition, CVPR 2016, table 1. Names, shapes and
         starting weights are torchvision's: convolutions normal with variance 2 / fan_out.
     Examples
-        >>> ResNet(BasicBlock, (1, 1, 1, 1), num_classes=10)(pl.zeros((1, 3, 33, 33))).shape
-        (1, 10)
+        >>> ResNet(BasicBlock, (1, 1, 1, 1), num_classes=10)(pl.zeros((2, 3, 33, 33))).shape
+        (2, 10)
     """
 
     @checked(

@@ -65,8 +65,8 @@ class SqueezeNet(Module):
         Iandola et al., SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size,
         arXiv:1602.07360, table 1. Names, shapes and starting weights are torchvision's.
     Examples
-        >>> SqueezeNet(num_classes=10)(pl.zeros((1, 3, 32, 32))).shape
-        (1, 10)
+        >>> SqueezeNet(num_classes=10)(pl.zeros((2, 3, 32, 32))).shape
+        (2, 10)
     """
 
     @checked(**CLASSIFIER)

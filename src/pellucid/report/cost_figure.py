@@ -11,7 +11,7 @@ from typing import Any
 from pellucid._text import language, text
 from pellucid.inspection import CostReport
 from pellucid.report.cost_table import Line, cost_lines, quantity
-from pellucid.report.curves import TRAIN_COLOUR, VALIDATION_COLOUR, _chinese_font
+from pellucid.report.curves import TRAIN_COLOUR, VALIDATION_COLOUR, chinese_font
 
 _GREEN = "#009E73"
 _MOST_LINES = 60
@@ -32,7 +32,7 @@ def cost_figure(report: CostReport, depth: int | None = None) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    font = _chinese_font() if language() == "zh" else None
+    font = chinese_font() if language() == "zh" else None
     lines = _fitting(report, depth)
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     with rc_context(

@@ -42,7 +42,7 @@ def curves(history: History, metric: str | None = None) -> bytes:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    font = _chinese_font() if language() == "zh" else None
+    font = chinese_font() if language() == "zh" else None
     names = ["loss", *([metric] if metric is not None and metric in history else [])]
     # Chinese fonts often come in one weight, which matplotlib would report on the terminal.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
@@ -98,7 +98,7 @@ def _word(name: str, chinese: bool) -> str:
     return text(f"report.axis-{name}") if chinese or language() == "en" else text(f"report.latin-{name}")
 
 
-def _chinese_font() -> str | None:
+def chinese_font() -> str | None:
     """The first installed font that has Chinese characters."""
     from matplotlib import font_manager
 
