@@ -128,7 +128,7 @@ class Loop:
         if work.anew:
             self.start()
         step = self.step
-        loader = pl.data.Loader(work.data, work.batch, shuffle=work.shuffle, seed=number)
+        loader = pl.data.Loader(pl.data.Dataset(*work.data), work.batch, shuffle=work.shuffle, seed=number)
         if not work.shuffle or work.batch == work.rows:
             ready = [(pl.asarray(x), pl.asarray(y)) for x, y in loader.batches(0)]
             start = time.perf_counter()

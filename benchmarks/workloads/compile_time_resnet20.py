@@ -11,7 +11,7 @@ WORKLOAD = CompileNetwork(
     limits=(Limit("step-2t-cold", 2.0),),
     network="resnet20",
     optimizer="momentum",
-    rate=0.01,
+    rate=0.002,
     batch=64,
     rows=64,
 )

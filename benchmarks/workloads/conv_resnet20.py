@@ -10,7 +10,7 @@ WORKLOAD = TrainNetwork(
     goals=(Goal("best", 1.05),),
     network="resnet20",
     optimizer="momentum",
-    rate=0.01,
+    rate=0.002,
     batch=64,
     rows=320,
 )

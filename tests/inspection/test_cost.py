@@ -262,6 +262,7 @@ def test_where_python_looks_at_values_the_network_runs() -> None:
 
     c = pl.cost(doubled_until_large, pl.ones((3,)))
     assert c.from_values
+    assert "by a run on values" in str(c)
     # Twice doubled; three sums of two additions and three comparisons.
     assert c.flops == 2 * 3 + 3 * 2 + 3
 

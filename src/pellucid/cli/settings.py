@@ -171,13 +171,7 @@ def gather(flags: dict[str, Any], config: str | None) -> dict[str, Any]:
         MissingFileError, FileFormatError: the file is not there, or not TOML.
     """
     values = chosen(SETTINGS, flags, config)
-    if values["momentum"] and values["optimizer"] not in HAVE_MOMENTUM:
-        raise ArgumentError(
-            "cli.no-momentum",
-            optimizer=values["optimizer"],
-            momentum=f"{values['momentum']:g}",
-            options=", ".join(HAVE_MOMENTUM),
-        )
+    require_momentum(values)
     preset = MODELS[values["model"]]
     for setting in NETWORK:
         value, given = values[setting.key], flags.get(setting.key) is not None
@@ -193,6 +187,17 @@ def gather(flags: dict[str, Any], config: str | None) -> dict[str, Any]:
     if values["lr"] is None:
         values["lr"] = RATES.get(values["optimizer"], preset.adam_rate)
     return values
+
+
+def require_momentum(values: dict[str, Any]) -> None:
+    """Raise if a momentum was asked for that the optimizer does not have."""
+    if values["momentum"] and values["optimizer"] not in HAVE_MOMENTUM:
+        raise ArgumentError(
+            "cli.no-momentum",
+            optimizer=values["optimizer"],
+            momentum=f"{values['momentum']:g}",
+            options=", ".join(HAVE_MOMENTUM),
+        )
 
 
 def in_use(setting: Setting, model: str) -> bool:
@@ -259,10 +264,16 @@ def batch_size_for(rows: int, optimizer: str) -> int | str:
     return 32 if rows < 10_000 else 128
 
 
-def epochs_for(rows: int, batch_size: int | str, optimizer: str, least: int = MODELS[DENSE].least_epochs) -> int:
-    """Epochs where none are asked for: enough for some 2,500 updates, from `least` to 1,000 of them; 20 for LBFGS, each
-    of whose steps is many."""
+def epochs_for(
+    rows: int,
+    batch_size: int | str,
+    optimizer: str,
+    least: int = MODELS[DENSE].least_epochs,
+    updates: int = UPDATES,
+) -> int:
+    """Epochs where none are asked for: enough for so many updates, from `least` to 1,000 of them; 20 for LBFGS, each of
+    whose steps is many."""
     if optimizer == "lbfgs":
         return LBFGS_EPOCHS
     batches = 1 if isinstance(batch_size, str) else -(-rows // batch_size)
-    return min(max(-(-UPDATES // batches), least), MOST_EPOCHS)
+    return min(max(-(-updates // batches), least), MOST_EPOCHS)

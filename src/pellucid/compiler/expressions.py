@@ -181,8 +181,8 @@ def arithmetic(op: str, a: Any, b: Any) -> Expr:
             return folded
     known = next((x for x in (a, b) if x.op == "number"), None) if op in ("and", "or") else None
     if known is not None:
-        decides = bool(known.args[0]) == (op == "or")
-        return known if decides else b if known is a else a
+        other: Expr = b if known is a else a
+        return known if bool(known.args[0]) == (op == "or") else other
     return Expr(op, (a, b), a.dtype)
 
 
@@ -203,10 +203,10 @@ def _folded(op: str, a: Expr, b: Expr) -> Expr | None:
             return number(quotient, INT64) if op == "//" else a - quotient * right
         if a.op == "+":
             # Whole multiples of the divisor come out of the sum.
-            x: Expr
             for x, other in (a.args, a.args[::-1]):
                 if other.op == "number" and other.args[0] % right == 0:
-                    return x // right + other.args[0] // right if op == "//" else x % right
+                    result: Expr = x // right + other.args[0] // right if op == "//" else x % right
+                    return result
     return None
 
 

@@ -28,23 +28,37 @@ def with_pictures(graph: Graph) -> tuple[Graph, Orders]:
 
 
 def _pictures(graph: Graph, convolutions: list[Instruction]) -> set[int]:
-    """The results that lie with the samples closest: those with the axes and the number of samples of a convolution's,
-    unless they are or meet a kernel's gradient or new state."""
+    """The results that lie with the samples closest: those of convolutions, and what is made of them place by place or
+    window by window, or meets it element by element; but no kernel's gradient, new state, or matrix product."""
     kinds = {(i.output.spec.ndim, _samples(i)) for i in convolutions}
     families = Families()
-    made = {i.output.id for i in graph.instructions}
-    for i in graph.instructions:
+    candidates = [i for i in graph.instructions if (i.output.spec.ndim, *i.output.spec.shape[:1]) in kinds]
+    made = {i.output.id for i in candidates}
+    for i in candidates:
         if i.op.family == "elementwise":
-            for x in i.inputs:
-                if isinstance(x, Value) and x.id in made and x.spec.shape == i.output.spec.shape:
+            for x in _values(i):
+                if x.id in made and x.spec.shape == i.output.spec.shape:
                     families.join(x.id, i.output.id)
-    rows = {families.of(i.output.id) for i in convolutions if role_of(i) == "k"}
+    rows = {families.of(i.output.id) for i in candidates if i.op.family == "contraction"}
+    rows |= {families.of(i.output.id) for i in convolutions if role_of(i) == "k"}
     rows |= {families.of(value.id) for _, value in graph.updates}
-    return {
-        v.id
-        for v in (i.output for i in graph.instructions)
-        if v.spec.ndim > 2 and (v.spec.ndim, v.spec.shape[0]) in kinds and families.of(v.id) not in rows
-    }
+    found = {families.of(i.output.id) for i in convolutions} - rows
+    before = -1
+    while before != len(found):
+        before = len(found)
+        for i in candidates:
+            follows = i.op.family in ("elementwise", "pooling", "reduction") or i.op.name in _PLACED
+            if follows and any(families.of(x.id) in found for x in _values(i)):
+                found |= {families.of(i.output.id)} - rows
+    return {i.output.id for i in candidates if families.of(i.output.id) in found}
+
+
+_PLACED = frozenset({"pad", "concatenate", "flip", "index", "cast"})
+"""Movements whose results have the places and channels of what they move."""
+
+
+def _values(instruction: Instruction) -> list[Value]:
+    return [x for x in instruction.inputs if isinstance(x, Value)]
 
 
 def _samples(instruction: Instruction) -> int:

@@ -104,7 +104,7 @@ def load(
         if not may_download:
             raise MissingFileError("data.missing-set", name=_SET, folders=", ".join(map(str, looked)), files=_FILE)
         place = download(PUBLISHED, _ADDRESSES, given or cache, timeout_s=timeout_s)
-    waves, names, sample_rate = read_folder(place, lambda name: _is_recording(name) and _split(name) == split)
+    waves, names, sample_rate = read_folder(place, lambda name: split_of(name) == split)
     expected = _NUM_RECORDINGS * _NUM_TEST // 50
     expected = expected if split == "test" else _NUM_RECORDINGS - expected
     if len(waves) != expected:
@@ -114,6 +114,9 @@ def load(
     return recordings(waves, files, digits, sample_rate, num_samples, f"{_SET} {split}", _DESCRIPTION)
 
 
-def _split(name: str) -> str:
+def split_of(name: str) -> str | None:
+    """The published split that a recording of the set belongs to, by the name of its file; None if it is not one."""
     match = _NAME.fullmatch(PurePosixPath(name).name)
-    return "test" if match and int(match[3]) < _NUM_TEST else "train"
+    if match is None:
+        return None
+    return "test" if int(match[3]) < _NUM_TEST else "train"

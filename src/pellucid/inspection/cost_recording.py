@@ -27,6 +27,7 @@ from pellucid.graph.names import is_module, is_optimizer
 from pellucid.graph.trace import Recording
 
 _MOST_BYTES = 2**31
+"""Of an array of zeros: of larger ones a system may refuse even memory that is never touched."""
 
 Phase = Literal["forward", "loss", "backward", "update"]
 

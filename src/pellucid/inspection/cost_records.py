@@ -353,6 +353,8 @@ class CostReport:
         lines = [text(f"cost.{key}", **facts) for key in ("head", "line-parameters", "line-work", "line-ops")]
         facts["live"] = f"{self.peak_live_bytes:,}"
         lines += [text(f"cost.{key}", **facts) for key in ("line-peak", "line-total", "line-live", "line-traffic")]
+        if self.from_values:
+            lines.append(text("cost.line-values"))
         if self.training:
             parts = {n: f"{getattr(self, n).macs:,}" for n in ("forward", "backward", "update")}
             lines.append(text("cost.line-parts", **parts))
