@@ -48,6 +48,16 @@ def test_a_step_of_training_by_hand() -> None:
     assert 2 * batch.macs == 1_685_504
 
 
+def test_gradients_of_a_grouped_convolution_by_hand() -> None:
+    """Each product of the forward pass is met once more for the weights, and once more for an input that is asked for;
+    PyTorch 2.13's counter multiplies that of the weights by the groups."""
+    first, second = nn.Conv2d(2, 6, 3, padding=1, groups=2), nn.Conv2d(6, 6, 3, groups=3)
+    c = pl.cost(nn.Sequential(first, second), (5, 2, 12, 12), training=True)
+    one, two = 5 * 6 * 12 * 12 * 1 * 9, 5 * 6 * 10 * 10 * 2 * 9
+    assert (c.layer("0").forward.macs, c.layer("0").backward.macs) == (one, one)
+    assert (c.layer("1").forward.macs, c.layer("1").backward.macs) == (two, 2 * two)
+
+
 def test_loss_and_optimizer_have_lines_of_their_own() -> None:
     model = mlp()
     labels = np.zeros(32, int)

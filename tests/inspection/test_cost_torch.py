@@ -12,7 +12,7 @@ pytestmark = pytest.mark.torch
 
 def network(nn: Any) -> Any:
     return nn.Sequential(
-        nn.Conv2d(2, 6, 3, padding=1, groups=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 4, 3, stride=2, bias=False),
+        nn.Conv2d(2, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 4, 3, stride=2, bias=False),
         nn.ReLU(), nn.Flatten(), nn.Linear(16, 8), nn.GELU(), nn.Linear(8, 3),
     )  # fmt: skip
 
@@ -38,7 +38,7 @@ def test_a_convolutional_network(training: bool) -> None:
 
 
 def test_a_transformer_layer_in_training() -> None:
-    """Where PyTorch's counter sees products of matrices: its attention on the CPU is one operation that it counts as 0."""
+    """By way of products of matrices: PyTorch counts its attention for the CPU, one operation, as 0."""
     theirs = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, dropout=0.0)
     ours = pl.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, dropout=0.0)
 

@@ -129,11 +129,13 @@ def application() -> _Application:
         "pellucid train digits --layers 16,16",
         "pellucid evaluate runs/digits/model.safetensors digits",
         "pellucid summary --layers 784,16,16,10",
+        "pellucid train mnist --model lenet5",
+        "pellucid train audio spoken-digits --model cnn",
         "pellucid train text tiny-shakespeare --model gpt",
     )
     for command in (_train(), _evaluate(), _predict(), _generate(), _summary(), _cost(), _data()):
         group.add_command(command)
-    group.further = {"train text": _train_text()}
+    group.further = {"train text": _train_text(), "train audio": _train_audio()}
     return group
 
 
@@ -157,13 +159,14 @@ def _version() -> Option:
 
 
 def _option(name: str, group: str, *flags: str, shown: str = "", subject: str = "cli", **settings: Any) -> Option:
-    words = text(f"text.opt-{name}") if subject == "text" else text(f"cli.opt-{name}")
+    words = text(f"{subject}.opt-{name}")
     return Option(list(flags) or [f"--{name}"], group=group, shown=shown, help=words, **settings)
 
 
-def _setting(setting: Setting, subject: str = "cli") -> Option:
+def _setting(setting: Setting, subject: str | None = None) -> Option:
     """The flag of a setting. Its text is read by `gather`, so that flags and files are read alike."""
     shown, metavar = setting.kind.show(setting.default), setting.kind.metavar
+    subject = subject or setting.subject
     return _option(setting.name, setting.group, metavar=metavar, shown=shown, subject=subject, type=click.STRING)
 
 
@@ -209,11 +212,43 @@ def _train() -> Command:
         (
             "pellucid train digits --layers 16,16",
             "pellucid train two-moons --layers 8 --activation tanh --optimizer sgd --momentum 0.9",
-            "pellucid train fashion-mnist --layers 128 --epochs 10 --out runs/fashion",
+            "pellucid train mnist --model lenet5",
+            "pellucid train fashion-mnist --model cnn --augment shift,flip --out runs/fashion",
             "pellucid train table.npz --scale standardize --patience 10",
             "pellucid train digits --config runs/digits/run.toml --seed 1",
             "pellucid train text tiny-shakespeare --model gpt",
+            "pellucid train audio spoken-digits --model cnn",
         ),
+    )
+
+
+def _train_audio() -> Command:
+    from pellucid.cli.audio_settings import AUDIO_SETTINGS, gather_audio
+
+    def callback(sounds: str, config: str | None, out: str | None, checks: bool, quiet: bool, **flags: Any) -> int:
+        from pellucid.cli.audio_planning import plan_sounds
+        from pellucid.cli.training import train
+
+        settings = gather_audio(flags, config)
+        return train(sounds, settings, planned=plan_sounds, out=out, checks=checks, quiet=quiet, command=typed())
+
+    return _command(
+        "train audio",
+        callback,
+        [
+            _argument("sounds"),
+            *map(_setting, AUDIO_SETTINGS),
+            _option("config", "run", metavar="FILE"),
+            _option("out", "run", metavar="FOLDER", shown="runs/SOUNDS"),
+            _option("checks", "run", "--checks/--no-checks", default=True, shown="--checks"),
+            _option("quiet", "run", "-q", "--quiet", is_flag=True),
+        ],
+        (
+            "pellucid train audio spoken-digits --model cnn",
+            "pellucid train audio recordings.zip --model gru --seconds 1.5",
+            "pellucid predict runs/spoken-digits seven.wav",
+        ),
+        key="train-audio",
     )
 
 
@@ -294,6 +329,7 @@ def _predict() -> Command:
         (
             "pellucid predict runs/digits/model.safetensors digits",
             "pellucid predict runs/table/model.safetensors new.csv --out answers.csv",
+            "pellucid predict runs/spoken-digits seven.wav",
         ),
     )
 

@@ -1,5 +1,5 @@
-"""The hyper-parameters of a network for sounds as one table, as `settings` has those of other networks; a checked `dict` of
-every setting in force leaves. Help, flags, configuration files and `run.toml` of `pellucid train audio` read it.
+"""The hyper-parameters of a network for sounds as one table, as `settings` has those of other networks; a checked
+`dict` of every setting in force leaves. Help, flags, configuration files and `run.toml` of `pellucid train audio` read it.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from pellucid.core.check import Integer, Real
 from pellucid.errors import ArgumentError
 
 _NETWORK = (
-    Setting("model", Choice(("cnn", "gru")), "cnn", "network"),
-    Setting("width", Whole(Integer(1, none=True), "auto"), None, "network"),
-    Setting("bands", Whole(Integer(1)), 32, "network"),
-    Setting("dropout", Number(Real(0, 1, right_open=True, none=True)), None, "network"),
+    Setting("model", Choice(("cnn", "gru")), "cnn", "network", "audio"),
+    Setting("width", Whole(Integer(1, none=True), "auto"), None, "network", "audio"),
+    Setting("bands", Whole(Integer(1)), 32, "network", "audio"),
+    Setting("dropout", Number(Real(0, 1, right_open=True, none=True)), None, "network", "audio"),
 )
 _TRAINING = tuple(s for s in SETTINGS if s.group == "training" and s.name != "loss")
 _DATA = (
-    Setting("labels", Choice(("auto", "folder", "name")), "auto", "data"),
-    Setting("seconds", Number(Real(0, left_open=True, none=True)), None, "data"),
+    Setting("labels", Choice(("auto", "folder", "name")), "auto", "data", "audio"),
+    Setting("seconds", Number(Real(0, left_open=True, none=True)), None, "data", "audio"),
     *(s for s in SETTINGS if s.name in ("validation", "test-size", "metrics")),
 )
 _RUN = tuple(s for s in SETTINGS if s.group == "run")
 
 AUDIO_SETTINGS = tuple(
-    # Here the words of the help are others.
-    replace(s, subject="audio") if s.name in ("model", "lr", "epochs", "batch-size", "dropout") else s
+    # What "auto" is differs here.
+    replace(s, subject="audio") if s.name in ("lr", "epochs", "batch-size") else s
     for s in (*_NETWORK, *_TRAINING, *_DATA, *_RUN)
 )
 

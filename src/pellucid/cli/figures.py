@@ -1,5 +1,5 @@
-"""The rows of a run, its trained network and the outputs for the test part come in; the pictures beside the curves leave, by
-the names of their files. Called by the plans of runs on pictures and sounds.
+"""The rows of a run, its trained network and the outputs for the test part come in; the pictures beside the curves
+leave, by the names of their files. Called by the plans of runs on pictures and sounds.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Rows that are pictures, and the name of a network for them, come in; the pictures with their channels, the scaler, the
-changes while training and the network leave. Called by `preparation` and `training`.
+"""Rows that are pictures, and the name of a network for them, come in; the pictures with their channels, the scaler,
+the changes while training and the network leave. Called by `preparation` and `training`.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def transforms(names: Sequence[str], shape: Shape, scaler: Scaler | None) -> lis
     return [make() for name, make in made.items() if name in names]
 
 
-def build(shape: Shape, num_outputs: int, settings: dict[str, Any]) -> nn.Module:
-    """The network that `settings["model"]` names, for pictures of one shape.
+def build(shape: Shape, num_outputs: int, settings: dict[str, Any]) -> tuple[nn.Module, str]:
+    """The network that `settings["model"]` names, for pictures of one shape; and what to call it.
 
     One that was made for a certain size gets smaller pictures enlarged to it.
 
@@ -108,6 +108,7 @@ def build(shape: Shape, num_outputs: int, settings: dict[str, Any]) -> nn.Module
     size = FIXED_SIZE.get(name)
     with in_dtype(settings["dtype"]):
         model = MAKERS[name](num_outputs, in_channels=shape[0], **options)
+        called = type(model).__name__
         if size is not None and shape[1:] != (size, size):
             if max(shape[1:]) > size:
                 others = ", ".join(other for other in MAKERS if other not in FIXED_SIZE)
@@ -115,13 +116,5 @@ def build(shape: Shape, num_outputs: int, settings: dict[str, Any]) -> nn.Module
                     "cli.picture-size", model=name, height=shape[1], width=shape[2], size=size, options=others
                 )
             model = nn.Sequential(nn.Upsample((size, size), mode="bilinear", align_corners=False), model)
-        return with_end(model, settings["loss"])
-
-
-def describe(model: nn.Module) -> str:
-    """The network's name, and what is done to the pictures before it."""
-    parts = [m for m in (list(model) if isinstance(model, nn.Sequential) else [model])]
-    network = next(m for m in parts if not isinstance(m, nn.Upsample))
-    if isinstance(parts[0], nn.Upsample):
-        return text("cli.enlarged", network=type(network).__name__, size=" × ".join(map(str, parts[0].size)))
-    return type(network).__name__
+            called = text("cli.enlarged", network=called, size=f"{size} × {size}")
+        return with_end(model, settings["loss"]), called

@@ -1,5 +1,5 @@
-"""The word DATA and checked settings come in; the plan of a run leaves: its rows, its network, and what is to be said and
-kept of both. Called by the train command.
+"""The word DATA and checked settings come in; the plan of a run leaves: its rows, its network, and what is to be said
+and kept of both. Called by the train command.
 """
 
 from __future__ import annotations
@@ -72,8 +72,7 @@ def plan_rows(word: str, settings: dict[str, Any]) -> Plan:
         name, network = "-".join(map(str, sizes)), {"sizes": sizes}
         line = text("cli.network-line", sizes=name, activation=settings["activation"], **counts(model))
         return Plan(parts, model, settings, SETTINGS, rows_line(parts), line, network=network)
-    model = pictures.build(shape, outputs, settings)
-    name = pictures.describe(model)
+    model, name = pictures.build(shape, outputs, settings)
     return Plan(
         parts,
         model,

@@ -111,12 +111,14 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Setting:
-    """One hyper-parameter: its name as a flag and a key, the kind of its value, its default, the group it is in."""
+    """One hyper-parameter: its name as a flag and a key, the kind of its value, its default, the group it is in, and in
+    which part of the catalogue its help is."""
 
     name: str
     kind: Kind
     default: Any
     group: str
+    subject: str = "cli"
 
     @property
     def key(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -202,9 +202,18 @@ def rows_to_predict(word: str, row_shape: tuple[int, ...]) -> Dataset:
         data = read_csv(path, targets=False)
         if row_shape == (data.x.shape[1] - 1,):
             data = Dataset(data.x[:, :-1], name=data.name)
-    if data.x.shape[1:] != row_shape and int(np.prod(data.x.shape[1:])) == int(np.prod(row_shape)):
-        data = Dataset(data.x.reshape(len(data), *row_shape), name=data.name)
-    return data
+    return fitted(data, row_shape)
+
+
+def fitted(data: Dataset, row_shape: tuple[int, ...]) -> Dataset:
+    """The rows in the shape that a model takes, where it is the same numbers in the same order: flat or as pictures, with
+    or without an axis for one channel."""
+    given = data.x.shape[1:]
+    same = int(np.prod(given)) == int(np.prod(row_shape))
+    plain = len(given) == 1 or len(row_shape) == 1 or (1, *given) == row_shape or given == (1, *row_shape)
+    if given == row_shape or not same or not plain:
+        return data
+    return replace(data, x=data.x.reshape(len(data), *row_shape), feature_names=None)
 
 
 def _column(entries: list[str]) -> tuple[Array, tuple[str, ...] | None]:

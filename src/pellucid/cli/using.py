@@ -14,9 +14,10 @@ import numpy as np
 
 from pellucid._text import text
 from pellucid._typing import Array
+from pellucid.cli.audio_sources import labelled_sounds, sounds_for
 from pellucid.cli.output import measure, say, table
 from pellucid.cli.preparation import split
-from pellucid.cli.sources import BUILT_IN, Source, checksum, found, load, rows_to_predict
+from pellucid.cli.sources import BUILT_IN, Source, checksum, fitted, found, load, rows_to_predict
 from pellucid.cli.task import Task, task_for
 from pellucid.core.paths import write_whole
 from pellucid.data import Dataset
@@ -40,10 +41,15 @@ def evaluate_model(model_word: str, data_word: str, metrics: list[str] | None) -
     """Print loss and metrics of a model over a data set; returns the exit code."""
     path = model_path(model_word)
     model = load_model(path)
-    source = load(data_word)
+    sound, classes = model.metadata.get("sound"), model.metadata.get("num_classes")
+    if isinstance(sound, dict) and isinstance(classes, int):
+        source = labelled_sounds(data_word, sound, names_of(model, classes))
+    else:
+        source = load(data_word)
     data, part = _part(source, path)
     loss = model.metadata.get("loss", "auto")
     task = _task_of(model, data, loss if isinstance(loss, str) else "auto", metrics)
+    data = fitted(data, model.graph.inputs[0].spec.shape[1:])
     _require_rows(model, data)
     if model.preprocessing is not None:
         data = replace(data, x=model.preprocessing.transform(data.x))
@@ -104,24 +110,33 @@ def predict_rows(model_word: str, input_word: str, out: str | None) -> int:
     """Print a model's answers for the first rows, or write them all to a file; returns the exit code."""
     model = load_model(model_path(model_word))
     expected = model.graph.inputs[0].spec.shape[1:]
-    data = rows_to_predict(input_word, expected)
+    sound, files = model.metadata.get("sound"), None
+    if isinstance(sound, dict):
+        data: Dataset = sounds_for(input_word, sound)
+        files = data.files.tolist()  # type: ignore[attr-defined]
+    else:
+        data = rows_to_predict(input_word, expected)
     _require_rows(model, data)
     outputs = model.predict(data.x)
     classes = model.metadata.get("num_classes")
+    first = text("cli.column-row") if files is None else text("audio.column-file")
+    labels = list(range(len(data))) if files is None else files
     if isinstance(classes, int):
         probabilities = class_probabilities(outputs, bool(model.metadata.get("probabilities")))
         names = names_of(model, classes)
-        columns = [text("cli.column-row"), text("cli.column-class"), text("cli.column-probability")]
+        columns = [first, text("cli.column-class"), text("cli.column-probability")]
         best = probabilities.argmax(axis=1)
-        rows = [[i, names[c], f"{probabilities[i, c]:.4f}"] for i, c in enumerate(best.tolist())]
+        rows = [[labels[i], names[c], f"{probabilities[i, c]:.4f}"] for i, c in enumerate(best.tolist())]
         answers = {"predictions": best.astype(np.int64), "probabilities": probabilities, "class_names": np.array(names)}
     else:
         flat = outputs.reshape(len(outputs), -1)
         width = flat.shape[1]
-        columns = [text("cli.column-row")]
+        columns = [first]
         columns += [text("cli.column-value") + (f" {k}" if width > 1 else "") for k in range(width)]
-        rows = [[i, *(f"{v:.6g}" for v in row)] for i, row in enumerate(flat.tolist())]
+        rows = [[labels[i], *(f"{v:.6g}" for v in row)] for i, row in enumerate(flat.tolist())]
         answers = {"predictions": outputs}
+    if files is not None:
+        answers["files"] = np.array(files)
     if out is None:
         table(columns, rows[:_PRINTED_ROWS], right=range(2 if isinstance(classes, int) else 1, len(columns)))
         if len(rows) > _PRINTED_ROWS:
@@ -154,16 +169,17 @@ def _lines(answers: dict[str, Array]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     predictions = answers["predictions"]
+    first, labels = ("file", answers["files"].tolist()) if "files" in answers else ("row", range(len(predictions)))
     if "probabilities" in answers:
         names = answers["class_names"].tolist()
-        writer.writerow(["row", "class", *(f"p({name})" for name in names)])
+        writer.writerow([first, "class", *(f"p({name})" for name in names)])
         for i, row in enumerate(answers["probabilities"].tolist()):
-            writer.writerow([i, names[int(predictions[i])], *(f"{p:.6g}" for p in row)])
+            writer.writerow([labels[i], names[int(predictions[i])], *(f"{p:.6g}" for p in row)])
     else:
         flat = predictions.reshape(len(predictions), -1)
-        writer.writerow(["row", *(f"value{k}" for k in range(flat.shape[1]))])
+        writer.writerow([first, *(f"value{k}" for k in range(flat.shape[1]))])
         for i, row in enumerate(flat.tolist()):
-            writer.writerow([i, *map(repr, row)])
+            writer.writerow([labels[i], *map(repr, row)])
     return buffer.getvalue()
 
 

@@ -1,9 +1,9 @@
 """A convolution as a product with loops around it: which axis of the result is a row, which a column, which counters
 are summed, and between which bounds. Read by `lower`.
 
-Columns, which become vectors, are the samples of the batch: it lies closest in memory (`layout`), so that every stride,
-border and dilation is a matter of loop bounds alone. Elements of the border are never read: the bounds leave out what
-would multiply them.
+Columns, which become vectors, are the samples of the batch: it lies closest in memory (`pictures`), so that every
+stride, border and dilation is a matter of loop bounds alone. Elements of the border are never read: the bounds leave out
+what would multiply them. Of a single sample columns are the places of a row, and the border is put on before.
 """
 
 from __future__ import annotations
@@ -32,10 +32,15 @@ def shapes_of(instruction: Instruction) -> tuple[Shapes, Geometry]:
 
 
 def has_rule(instruction: Instruction) -> bool:
-    """Whether there is a native rule: for several samples of floats, all of one dtype."""
-    shapes, _ = shapes_of(instruction)
+    """Whether there is a native rule: for floats, all of one dtype; for the gradients of several samples."""
     out = instruction.output.spec.dtype
-    return out.kind == "f" and all(x.spec.dtype == out for x in instruction.inputs) and shapes.x[0] > 1
+    same = out.kind == "f" and all(x.spec.dtype == out for x in instruction.inputs)
+    return same and (samples_of(instruction) > 1 or role_of(instruction) == "y")
+
+
+def samples_of(instruction: Instruction) -> int:
+    """The number of samples."""
+    return int(instruction.inputs[0].spec.shape[0])
 
 
 @dataclass(frozen=True)

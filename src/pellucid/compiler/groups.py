@@ -27,7 +27,7 @@ from pellucid.compiler.expressions import INT64, Variable, number, variable
 from pellucid.compiler.tiers import Unsupported
 from pellucid.graph.ir import Graph, Instruction, Value, leaves
 
-Kind = Literal["map", "product", "convolution", "reduce", "bits", "add"]
+Kind = Literal["map", "product", "convolution", "reduce", "bits", "add", "border"]
 
 # Results of this many elements are not computed again in the inner loop of a matrix product.
 _ONCE = 4096
@@ -98,6 +98,7 @@ class Groups:
         self.required |= {value.id for _, value in graph.updates}
         self.multiplied = self._read_by("contraction")
         self.convolved = self._read_by("convolution")
+        self.bordered = {x.id for i in graph.instructions if i.op.family == "convolution" for x in i.inputs}
         for instruction in _numbers_first(graph):
             missing = has_native_rule(instruction)
             if missing:
@@ -166,7 +167,7 @@ class Groups:
         if value.id in self.convolved and instruction.op.family == "elementwise":
             return False
         if instruction.op.family == "movement":
-            return True
+            return not (instruction.op.name == "pad" and value.id in self.bordered)
         if instruction.op.family != "elementwise":
             return False
         specs = [x.spec for x in instruction.inputs if isinstance(x, Value)]
@@ -194,7 +195,7 @@ class Groups:
 
     def _joins(self, group: Group, instruction: Instruction) -> bool:
         """Whether the operation can run in the group's nest; then it is part of it."""
-        if group.kind in ("bits", "add"):
+        if group.kind in ("bits", "add", "border"):
             return False
         shape = instruction.output.spec.shape
         if instruction.op.family == "elementwise":
@@ -248,6 +249,8 @@ class Groups:
                 if family == "reduction"
                 else "bits"
                 if family == "random"
+                else "border"
+                if instruction.op.name == "pad"
                 else "add"
             )
             # Rows are added one after the other wherever they lie in memory.

@@ -343,8 +343,7 @@ class _Lowering:
             return
         shapes, geometry = shapes_of(head)
         axes = [a for a in group.order if group.shape[a] > 1]
-        if not axes or axes.pop() != 0:
-            raise Unsupported(f"{head.op.name} of samples that do not lie closest in memory")
+        column = axes.pop() if axes else 0
         own, summed = (shapes.k[0] // geometry.groups, shapes.k[1])[:: 1 if role == "y" else -1]
         taps = (taps_of_output if role == "y" else taps_of_input)(shapes, geometry, group.whole[2:])
         inner, channel = Variable("k"), group.whole[1]
@@ -358,19 +357,48 @@ class _Lowering:
         name = f"p{head.output.id}"
         epilogue = tuple(self._members(nest, named(name, head.output.spec.dtype)))
         rows, start, stop = Variable("m"), number(0, INT64), number(1, INT64)
-        if axes and axes[-1] == 1 and not (own == 1 and geometry.groups > 1):
-            rows, (start, stop) = group.counters[axes.pop()], self._row_bounds(nest, 1)
+        if 1 in axes and not (own == 1 and geometry.groups > 1):
+            axes.remove(1)
+            rows, (start, stop) = group.counters[1], self._row_bounds(nest, 1)
         counted = part.op == "variable" and part is not channel
         if counted:
             start, stop = at_least(start, part * own), at_most(stop, part * own + own)
-        product = Product(
-            rows, start, stop, group.counters[0], group.shape[0], inner, summed, a, b, name, epilogue, taps.sums
-        )
+        if column == 1:  # to a single place: a row of channels
+            if geometry.groups > 1:
+                raise Unsupported(f"{head.op.name} of groups to a single place")
+            a, b = b, a
+        columns, width = group.counters[column], group.shape[column]
+        product = Product(rows, start, stop, columns, width, inner, summed, a, b, name, epilogue, taps.sums)
         body: list[Statement] = [product]
         if counted:
             body = [Loop(part.args[0], number(0, INT64), number(geometry.groups, INT64), tuple(body))]
         for axis in reversed(axes):
             body = [self._axis_loop(nest, axis, body, vector=False)]
+        nest.body += body
+
+    def _border(self, nest: _Nest) -> None:
+        """A tensor with a border: the whole filled with the border's number, then the tensor put into it."""
+        group = nest.planned.group
+        head = group.head
+        assert head is not None
+        (source,), attrs = head.inputs, head.attrs
+        out = self.elements.buffers[head.output.id]
+        filled = Store(out, offset(group.whole, out.strides), number(attrs["value"], out.dtype))
+        nest.body += self._loops(nest, [filled])
+        counters = [Variable(f"x{a}", n) for a, n in enumerate(source.spec.shape)]
+        inside = tuple(
+            number(0, INT64) if n == 1 else variable(c) for c, n in zip(counters, source.spec.shape, strict=True)
+        )
+        place = tuple(i + before for i, (before, _) in zip(inside, attrs["widths"], strict=True))
+        body: list[Statement] = [Store(out, offset(place, out.strides), self.elements.at(source, inside))]
+        axes = [a for a in group.order if source.spec.shape[a] > 1]
+        for axis in reversed(axes):
+            start, stop = number(0, INT64), number(source.spec.shape[axis], INT64)
+            if axis == group.outermost:
+                before = attrs["widths"][axis][0]
+                lo, hi = self._row_bounds(nest, axis)
+                start, stop = at_least(lo - before, start), at_most(hi - before, stop)
+            body = [Loop(counters[axis], start, stop, tuple(body), vector=axis == axes[-1])]
         nest.body += body
 
     def _row_bounds(self, nest: _Nest, axis: int) -> tuple[Expr, Expr]:

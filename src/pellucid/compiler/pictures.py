@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pellucid.compiler.convolutions import has_rule, role_of
+from pellucid.compiler.convolutions import has_rule, role_of, samples_of
 from pellucid.compiler.layout import Families
 from pellucid.core.op import REGISTRY
+from pellucid.core.spec import Spec
 from pellucid.graph.ir import Graph, Instruction, Value, leaves, mapped
 
 Orders = dict[int, tuple[int, ...]]
@@ -20,19 +21,48 @@ Orders = dict[int, tuple[int, ...]]
 
 def with_pictures(graph: Graph) -> tuple[Graph, Orders]:
     """The graph with copies, and the orders of its pictures; the graph itself where it has no convolution."""
-    convolutions = [i for i in graph.instructions if i.op.family == "convolution" and has_rule(i)]
+    graph = _with_borders(graph)
+    convolutions = [i for i in graph.instructions if _lies_by_samples(i)]
     if not convolutions:
         return graph, {}
     pictures = _pictures(graph, convolutions)
     return _Copies(graph, pictures).made()
 
 
+def _lies_by_samples(i: Instruction) -> bool:
+    return i.op.family == "convolution" and samples_of(i) > 1 and has_rule(i)
+
+
+def _with_borders(graph: Graph) -> Graph:
+    """The graph with the padding of convolutions of a single sample, which lies row by row, as an operation."""
+    following = max((v.id for v in _known(graph)), default=0) + 1
+    instructions: list[Instruction] = []
+    for i in graph.instructions:
+        if i.op.family == "convolution" and samples_of(i) == 1 and has_rule(i) and any(map(any, i.attrs["padding"])):
+            x, kernel = i.inputs
+            widths = ((0, 0), (0, 0), *i.attrs["padding"])
+            shape = tuple(n + a + b for n, (a, b) in zip(x.spec.shape, widths, strict=True))
+            padded = Value(following, Spec(shape, x.spec.dtype))
+            following += 1
+            instructions.append(Instruction(REGISTRY["pad"], (x,), {"widths": widths, "value": 0}, padded))
+            none = ((0, 0),) * len(i.attrs["padding"])
+            i = replace(i, inputs=(padded, kernel), attrs={**i.attrs, "padding": none})
+        instructions.append(i)
+    return replace(graph, instructions=tuple(instructions))
+
+
+def _known(graph: Graph) -> list[Value]:
+    return [*graph.inputs, *(c.value for c in graph.captured), *(i.output for i in graph.instructions)]
+
+
 def _pictures(graph: Graph, convolutions: list[Instruction]) -> set[int]:
     """The results that lie with the samples closest: those of convolutions, and what is made of them place by place or
     window by window, or meets it element by element; but no kernel's gradient, new state, or matrix product."""
-    kinds = {(i.output.spec.ndim, _samples(i)) for i in convolutions}
+    kinds = {(i.output.spec.ndim, samples_of(i)) for i in convolutions}
     families = Families()
-    candidates = [i for i in graph.instructions if (i.output.spec.ndim, *i.output.spec.shape[:1]) in kinds]
+    # Random bits come one after the other, whatever the order of what they meet.
+    drawn = [i for i in graph.instructions if i.op.family != "random"]
+    candidates = [i for i in drawn if (i.output.spec.ndim, *i.output.spec.shape[:1]) in kinds]
     made = {i.output.id for i in candidates}
     for i in candidates:
         if i.op.family == "elementwise":
@@ -61,10 +91,6 @@ def _values(instruction: Instruction) -> list[Value]:
     return [x for x in instruction.inputs if isinstance(x, Value)]
 
 
-def _samples(instruction: Instruction) -> int:
-    return int(instruction.inputs[0].spec.shape[0])
-
-
 def _closest_first(value: Value) -> tuple[int, ...]:
     """The order with the samples closest, then the channels."""
     ndim = value.spec.ndim
@@ -76,8 +102,7 @@ class _Copies:
 
     def __init__(self, graph: Graph, pictures: set[int]) -> None:
         self._graph, self._pictures = graph, pictures
-        known = [*graph.inputs, *(c.value for c in graph.captured), *(i.output for i in graph.instructions)]
-        self._following = max((v.id for v in known), default=0) + 1
+        self._following = max((v.id for v in _known(graph)), default=0) + 1
         self._made_by = {i.output.id: i for i in graph.instructions}
         self._instructions: list[Instruction] = []
         self._copies: dict[int, Value] = {}
@@ -92,7 +117,7 @@ class _Copies:
         flattened: dict[int, Value] = {}
         for i in graph.instructions:
             inputs = tuple([flattened.get(x.id, x) if isinstance(x, Value) else x for x in i.inputs])
-            if i.op.family == "convolution" and has_rule(i):
+            if _lies_by_samples(i):
                 role = role_of(i)
                 inputs = tuple([x if n == 1 and role != "k" else self._as_picture(x) for n, x in enumerate(inputs)])
             self._instructions.append(i if inputs == i.inputs else replace(i, inputs=inputs))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pellucid.compiler.contractions import contraction_of
+from pellucid.compiler.convolutions import role_of
 from pellucid.compiler.elements import Index, same
 from pellucid.compiler.expressions import variable
 from pellucid.compiler.groups import Group, Groups
@@ -130,8 +131,8 @@ def _rows(group: Group, groups: Groups) -> tuple[int, int]:
     if axis is None:
         return 1, 1
     extent = group.shape[axis]
-    if group.kind == "convolution" and (axis == 0) == (group.order[-1] == 0):
-        return 1, 1  # only columns are left
+    if group.kind == "convolution" and not _shares_rows(group, axis):
+        return 1, 1
     if group.kind == "product" and axis == contraction_of(group).column:
         return 1, 1
     if group.kind == "reduce" and groups.sums_closest(group):
@@ -141,6 +142,15 @@ def _rows(group: Group, groups: Groups) -> tuple[int, int]:
     if len(group.shape) > 2:  # a row holds work enough of its own
         return extent, 1
     return extent, _ROWS_A_UNIT if extent >= 2 * _ROWS_A_UNIT else 1
+
+
+def _shares_rows(group: Group, axis: int) -> bool:
+    """Whether threads may share the rows of a convolution's outermost axis: of a kernel's gradient those of its first
+    axis, else those of any but the columns."""
+    assert group.head is not None
+    if role_of(group.head) == "k":
+        return axis == 0
+    return axis != [a for a in group.order if group.shape[a] > 1][-1]
 
 
 def _work(group: Group) -> int:
