@@ -48,7 +48,7 @@ def plan_sounds(word: str, settings: dict[str, Any]) -> Plan:
         metadata={"sound": {"sample_rate": rate, "num_samples": num_samples, "labels": settings["labels"]}},
         # A sample at one moment says nothing by itself, and so the test would find nothing in any sound.
         dependence=False,
-        figures=lambda model, outputs: sound_figures(parts, model.features, outputs),  # type: ignore[arg-type]
+        figures=lambda model, outputs: sound_figures(parts, model.features, outputs),
     )
 
 

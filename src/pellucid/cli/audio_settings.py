@@ -1,5 +1,6 @@
 """The hyper-parameters of a network for sounds as one table, as `settings` has those of other networks; a checked
-`dict` of every setting in force leaves. Help, flags, configuration files and `run.toml` of `pellucid train audio` read it.
+`dict` of every setting in force leaves. Help, flags, configuration files and `run.toml` of `pellucid train audio` read
+it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ AUDIO_SETTINGS = tuple(
     for s in (*_NETWORK, *_TRAINING, *_DATA, *_RUN)
 )
 
-_AUTO = {"cnn": {"width": 48, "dropout": 0.3}, "gru": {"width": 64}}
+_AUTO: dict[str, dict[str, Any]] = {"cnn": {"width": 48, "dropout": 0.3}, "gru": {"width": 64}}
 _LEAST_EPOCHS = {"cnn": 15, "gru": 20}
 _UPDATES, _BATCH, _ADAM_RATE = 600, 64, 0.01
 

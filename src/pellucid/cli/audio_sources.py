@@ -1,5 +1,6 @@
 """The word SOUNDS of a command line comes in: the spoken digits, or the path of a folder or zip of WAV files, or of one
-such file. The recordings, all of one length, leave. Called by `train audio`, and by `evaluate` and `predict` for its models.
+such file. The recordings, all of one length, leave. Called by `train audio`, and by `evaluate` and `predict` for its
+models.
 """
 
 from __future__ import annotations

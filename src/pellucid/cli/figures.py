@@ -11,7 +11,6 @@ import numpy as np
 from pellucid import nn
 from pellucid._typing import Array
 from pellucid.cli.preparation import Parts
-from pellucid.core.tensor import Tensor
 
 _MISTAKES = 12
 _SPECTROGRAM_COLUMNS = 5
@@ -67,8 +66,8 @@ def sound_figures(parts: Parts, features: nn.Module, outputs: Array) -> dict[str
 
 def spectrogram(features: nn.Module, wave: Array) -> Array:
     """A recording as the network's own first layer sees it: (bands, frames)."""
-    result: Tensor = features(wave[None])
-    return result.numpy()[0]
+    bands: Array = features(wave[None]).numpy()[0]
+    return bands
 
 
 def class_names(parts: Parts) -> Sequence[str]:

@@ -56,21 +56,21 @@ def prepare(source: Source, settings: dict[str, Any]) -> Parts:
     if settings["validation"]:
         training, validation = split(training, settings["validation"], seed + 1)
     images = None if test.image_shape is None else test.images
-    given = [training, validation, test]
     scale, pictures = settings["scale"], settings["model"] != DENSE
     if pictures:
         shape = picture_shape(training)
-        given = [p if p is None else as_pictures(p, shape) for p in given]
-        images = given[2].x[:, 0] if shape[0] == 1 else given[2].x
+        training, test = as_pictures(training, shape), as_pictures(test, shape)
+        validation = None if validation is None else as_pictures(validation, shape)
+        images = test.x[:, 0] if shape[0] == 1 else test.x
     scaler = None
     if scale != "none":
-        x = given[0].x
-        scaler = picture_scaler(scale, x) if pictures else SCALERS[scale]().fit(x)
+        scaler = picture_scaler(scale, training.x) if pictures else SCALERS[scale]().fit(training.x)
     changes = settings["augment"]
     if changes and not pictures and scaler is not None:
         # Each place has a scale of its own then, and nothing that comes in from outside could fit them all.
         raise ArgumentError("cli.augment-scale", augment=",".join(changes), scale=scale)
     changed = transforms(changes, picture_shape(training), scaler) if changes else []
+    given = [training, validation, test]
     scaled = [p if p is None or scaler is None else replace(p, x=scaler.transform(p.x)) for p in given]
     ready = [p if p is None else task.with_targets(p) for p in scaled]
     return Parts(source, task, ready[0], ready[1], ready[2], scaler, images, changed)  # type: ignore[arg-type]

@@ -206,8 +206,8 @@ def rows_to_predict(word: str, row_shape: tuple[int, ...]) -> Dataset:
 
 
 def fitted(data: Dataset, row_shape: tuple[int, ...]) -> Dataset:
-    """The rows in the shape that a model takes, where it is the same numbers in the same order: flat or as pictures, with
-    or without an axis for one channel."""
+    """The rows in the shape that a model takes, where it is the same numbers in the same order: flat or as pictures,
+    with or without an axis for one channel."""
     given = data.x.shape[1:]
     same = int(np.prod(given)) == int(np.prod(row_shape))
     plain = len(given) == 1 or len(row_shape) == 1 or (1, *given) == row_shape or given == (1, *row_shape)

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from pellucid._typing import Array
 from pellucid.core.same import Same, is_plain
 from pellucid.core.tensor import Tensor, to_array
 from pellucid.errors import PellucidError, RecordingError
 from pellucid.graph.contents import items_of, same_items
+from pellucid.ops._families.elementwise import FLOATS
 
 
 class Arguments:
@@ -42,7 +44,7 @@ class Arguments:
             data = x.data
             return data.shape, data.dtype, x.requires_grad, x._source is None
         if isinstance(x, np.ndarray):
-            return self._raw(x)
+            return self._raw(x if type(x) is np.ndarray and x.dtype in FLOATS else to_array(x))
         if isinstance(x, list | tuple):
             array = _numbers(x) if isinstance(x, list) else None
             return self._raw(array) if array is not None else (type(x), *map(self._described, x))
@@ -50,11 +52,11 @@ class Arguments:
             return dict, *((name, self._described(item)) for name, item in x.items())
         return (type(x), repr(x)) if is_plain(x) else Same(x)  # 0.0 and -0.0 are equal, and not the same
 
-    def _raw(self, x: Any) -> Any:
+    def _raw(self, array: Array) -> Any:
         tensor = Tensor.__new__(Tensor)
-        tensor.data, tensor._is_raw = to_array(x), True
+        tensor.data, tensor._is_raw = array, True
         self.tensors.append(tensor)
-        return tensor.data.shape, tensor.data.dtype
+        return array.shape, array.dtype
 
 
 def with_tensors(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., Any]:

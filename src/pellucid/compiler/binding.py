@@ -7,6 +7,7 @@ the next.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import is_
 from typing import Literal
 
 import numpy as np
@@ -68,6 +69,8 @@ class Binding:
 
     def fresh(self) -> list[int]:
         """The positions whose tensor has got another array since; `arrays` has it now."""
+        if all(map(is_, [t.data for t in self._tensors], self.arrays)):
+            return []
         found = [n for n, t in enumerate(self._tensors) if t.data is not self.arrays[n]]
         for n in found:
             self.arrays[n] = self._array(n)

@@ -2,8 +2,8 @@
 are summed, and between which bounds. Read by `lower`.
 
 Columns, which become vectors, are the samples of the batch: it lies closest in memory (`pictures`), so that every
-stride, border and dilation is a matter of loop bounds alone. Elements of the border are never read: the bounds leave out
-what would multiply them. Of a single sample columns are the places of a row, and the border is put on before.
+stride, border and dilation is a matter of loop bounds alone. Elements of the border are never read: the bounds leave
+out what would multiply them. Of a single sample columns are the places of a row, and the border is put on before.
 """
 
 from __future__ import annotations

@@ -97,10 +97,10 @@ class Native:
         if self._missing:
             raise self._unbound()
         with self._lock:  # a second thread of Python waits: arrays and barrier are for one run at a time
+            if threads == 1 and first == 0 and last == 1:
+                return self._once()
             if threads > 1:
                 return spmd(lambda thread, count: self._part(thread, count, first, last), threads)[0]
-            if first == 0 and last == 1:
-                return self._once()
             return self._part(0, 1, first, last)()
 
     def _part(self, thread: int, threads: int, first: int, last: int, keeps_gil: bool = False) -> Callable[[], int]:

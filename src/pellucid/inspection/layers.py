@@ -82,17 +82,16 @@ def as_input(model: Any, x: Any) -> Tensor:
     return as_tensor(x.detach() if isinstance(x, Tensor) else x, first)
 
 
-def outputs_of(model: Any, layer: Any, x: Tensor) -> list[Any]:
-    """What a layer gave, call by call, in one call of the network."""
-    _, module = found_layer(model, layer)
+def observed(model: Any, module: Module, x: Tensor) -> tuple[Any, list[Any]]:
+    """What the network gives, and what one of its layers gave on the way, call by call."""
     found: list[Any] = []
-    with module.register_forward_hook(lambda m, args, output: found.append(output)):
-        model(x)
-    return found
+    with module.register_forward_hook(lambda layer, args, output: found.append(output)):
+        result = model(x)
+    return result, found
 
 
-def with_output(model: Any, module: Module, name: str, x: Tensor, output: Tensor) -> tuple[Any, list[Any]]:
-    """What the network gives where a layer gives `output`, and what the layer would have given.
+def with_output(model: Any, module: Module, name: str, x: Tensor, output: Tensor) -> Any:
+    """What the network gives where a layer gives `output`.
 
     Raises
         ModelError: the layer is not called, is called several times, or gives something else than one Tensor.
@@ -106,7 +105,7 @@ def with_output(model: Any, module: Module, name: str, x: Tensor, output: Tensor
     with module.register_forward_hook(replaced):
         result = model(x)
     check_called_once(name, found)
-    return result, found
+    return result
 
 
 def check_called_once(name: str, found: list[Any]) -> None:

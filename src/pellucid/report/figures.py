@@ -133,4 +133,5 @@ def _drawable(picture: Array) -> Array:
         low, high = picture.min(), picture.max()
         scaled: Array = np.moveaxis((picture - low) / (high - low or 1.0), 0, -1)
         return scaled
-    return picture[0]
+    plane: Array = picture[0]
+    return plane

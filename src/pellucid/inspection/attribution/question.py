@@ -17,7 +17,7 @@ from pellucid.core.context import enable_grad, no_grad
 from pellucid.core.tensor import Tensor, to_array, wrap
 from pellucid.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from pellucid.inspection.attribution.targets import Choice, chosen
-from pellucid.inspection.layers import as_in_use, as_input, found_layer, with_output
+from pellucid.inspection.layers import as_in_use, as_input, check_called_once, found_layer, observed, with_output
 from pellucid.nn import Module
 from pellucid.nn.attention.maps import aside
 
@@ -57,18 +57,13 @@ class Question:
                 self.point: Array = self.x.data
                 output = model(self.x)
             else:
-                self.point, output = self._at_layer(rows)
+                self.point, output = self._at_layer(self._module, rows)
             self.choice: Choice = chosen(target, output, rows)
             self.outputs: Array = self.choice.of(output, np.arange(rows)).data.astype(np.float64)
 
-    def _at_layer(self, rows: int) -> tuple[Array, Any]:
+    def _at_layer(self, module: Module, rows: int) -> tuple[Array, Any]:
         """What the layer gives for x, and the network's output for that."""
-        from pellucid.inspection.layers import check_called_once
-
-        found: list[Any] = []
-        assert_once = self._module.register_forward_hook(lambda m, args, output: found.append(output))  # type: ignore[union-attr]
-        with assert_once:
-            output = self.model(self.x)
+        output, found = observed(self.model, module, self.x)
         check_called_once(str(self.layer), found)
         if found[0].ndim < 1 or found[0].shape[0] != rows:
             raise ShapeError("attribution.layer-rows", name=self.layer, shape=found[0].shape, rows=rows)
@@ -83,7 +78,7 @@ class Question:
         """The explained number for each row of z, which belongs to row `rows[i]` of the input; shape (len(rows),)."""
         if self._module is None:
             return self.choice.of(self.model(z), rows)
-        output, _ = with_output(self.model, self._module, str(self.layer), wrap(self.x.data[rows]), z)
+        output = with_output(self.model, self._module, str(self.layer), wrap(self.x.data[rows]), z)
         return self.choice.of(output, rows)
 
     def values(self, points: Callable[[Array], Array], rows: Array) -> Array:
