@@ -113,7 +113,7 @@ class Network:
 
     @cached_property
     def products(self) -> tuple[int, int]:
-        """Multiplications of one row's forward pass, and those of its first layer that need no gradient of the input."""
+        """Multiplications of one row's forward pass, and those of its first layer, if its input needs no gradient."""
         from benchmarks.reference import Reference
 
         operations = Reference(self.arrays())

@@ -22,21 +22,23 @@ CHECKED_ROWS = 64
 PATIENCE_S = 1200.0
 """Compiling a whole network takes others minutes where the machine is busy."""
 
+
+def both(*methods: str) -> tuple[str, ...]:
+    """The configurations of methods on one and on two threads."""
+    return tuple(f"{method}-{threads}" for method in methods for threads in ("1t", "2t"))
+
+
 LAST = {
     "pellucid": ("fit-2t", "fit-1t", "step-2t", "step-1t"),
-    "torch": tuple(
-        f"{method}-{threads}" for method in ("eager", "eager_last", "compiled", "compiled_last") for threads in ("1t", "2t")
-    ),
-    "jax": tuple(
-        f"{method}-{threads}" for method in ("jit", "jit_last", "scan_last") for threads in ("1t", "2t")
-    ),
+    "torch": both("eager", "eager_last", "compiled", "compiled_last"),
+    "jax": both("jit", "jit_last", "scan_last"),
 }
 """All who can train a network on pictures; `last` has the channels last in memory."""
 
 PLAIN = {
     "pellucid": LAST["pellucid"],
-    "torch": ("eager-1t", "eager-2t", "compiled-1t", "compiled-2t"),
-    "jax": ("jit-1t", "jit-2t", "scan-1t", "scan-2t"),
+    "torch": both("eager", "compiled"),
+    "jax": both("jit", "scan"),
 }
 """The same for a network on anything else."""
 
@@ -67,8 +69,19 @@ class TrainNetwork(Workload):
     rows: int
     epochs: int = 1
 
-    steps = Train.steps
-    order = Train.order
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return self._rows.steps
+
+    def order(self, number: int, epoch: int) -> np.ndarray:
+        """The rows of an epoch of a round in the order in which `pellucid.fit(..., seed=number)` sees them."""
+        return self._rows.order(number, epoch)
+
+    @property
+    def _rows(self) -> Train:
+        """What knows about batches and orders."""
+        return Train(title="", sides={}, sizes=(1,), batch=self.batch, rows=self.rows)
 
     @cached_property
     def net(self) -> Network:
@@ -140,24 +153,22 @@ class InferNetwork(Workload):
         return 2 * self.batch * self.net.products[0]
 
 
-def inference(title: str, network: str, batch: int, goal: float, *, pictures: bool = True, calls: int = 1) -> InferNetwork:
+def inference(title: str, network: str, batch: int, goal: float, *, pictures: bool = True) -> InferNetwork:
     """The workload of asking a network, with all who can.
 
     Parameters
         goal : how many times as long as pellucid onnxruntime should take at least
         pictures : whether there are channels to lay out
     """
-    last = ("eager_last-1t", "eager_last-2t") if pictures else ()
     return InferNetwork(
         title=f"{title}, batch {batch}, from a NumPy array to a NumPy array",
         sides={
-            "pellucid": ("compiled-1t", "compiled-2t", "eager-1t"),
-            "torch": ("eager-1t", "eager-2t", *last, "script-1t", "script-2t", "compiled-1t", "compiled-2t"),
-            "jax": ("jit_last-1t", "jit_last-2t") if pictures else ("jit-1t", "jit-2t"),
-            "onnxruntime": ("run-1t", "run-2t"),
+            "pellucid": (*both("compiled"), "eager-1t"),
+            "torch": both("eager", *(["eager_last"] if pictures else []), "script", "compiled"),
+            "jax": both("jit_last" if pictures else "jit"),
+            "onnxruntime": both("run"),
         },
         goals=(Goal("onnxruntime", goal),),
         network=network,
         batch=batch,
-        calls=calls,
     )

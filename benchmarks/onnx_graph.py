@@ -131,9 +131,9 @@ class Writer:
         raise NotImplementedError("no workload asks an LSTM in an ONNX file")
 
 
-def model(net: Network, batch: int) -> bytes:
+def model(net: Network, arrays: Arrays, batch: int) -> bytes:
     """The file's content; field numbers are those of onnx.proto."""
-    writer = Writer(net.arrays())
+    writer = Writer(arrays)
     last = net.forward(writer, "x")
     graph = b"".join(field(1, n) for n in writer.nodes) + field(2, "network")
     graph += b"".join(field(5, tensor(name, array)) for name, array in writer.held.items())

@@ -130,9 +130,9 @@ class Side:
         late = not timer.is_alive()
         timer.cancel()
         if not line:
-            raise NoAnswerError(
-                f"no answer within {self.work.patience_s:g} s" if late else f"the process ended with {self.process.wait()}"
-            )
+            if late:
+                raise NoAnswerError(f"no answer within {self.work.patience_s:g} s")
+            raise NoAnswerError(f"the process ended with {self.process.wait()}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise NoAnswerError(answer["error"])

@@ -5,6 +5,7 @@ judged, and the multiplications are counted on which the operations of a step re
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -30,10 +31,10 @@ class Reference:
         self.products += number
         self.first = self.first or number
 
-    def pictures(self, x: np.ndarray) -> np.ndarray:
+    def pictures(self, x: np.ndarray) -> Any:
         return x.astype(np.float64)
 
-    def conv2d(self, name: str, x: np.ndarray, stride: int = 1, padding: int = 0, groups: int = 1) -> np.ndarray:
+    def conv2d(self, name: str, x: np.ndarray, stride: int = 1, padding: int = 0, groups: int = 1) -> Any:
         weight = self.arrays[f"{name}.weight"]
         x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
         windows = sliding_window_view(x, weight.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
@@ -46,48 +47,48 @@ class Reference:
             y = y + self.arrays[f"{name}.bias"][:, None, None]
         return y
 
-    def batch_norm(self, name: str, x: np.ndarray) -> np.ndarray:
+    def batch_norm(self, name: str, x: np.ndarray) -> Any:
         mean, var, weight, bias = (
             self.arrays[f"{name}.{what}"][:, None, None] for what in ("running_mean", "running_var", "weight", "bias")
         )
         return (x - mean) / np.sqrt(var + EPS) * weight + bias
 
-    def relu(self, x: np.ndarray) -> np.ndarray:
+    def relu(self, x: np.ndarray) -> Any:
         return np.maximum(x, 0)
 
-    def relu6(self, x: np.ndarray) -> np.ndarray:
+    def relu6(self, x: np.ndarray) -> Any:
         return np.clip(x, 0, 6)
 
-    def max_pool2(self, x: np.ndarray) -> np.ndarray:
+    def max_pool2(self, x: np.ndarray) -> Any:
         n, c, h, w = x.shape
         return x.reshape(n, c, h // 2, 2, w // 2, 2).max((3, 5))
 
-    def padded_shortcut(self, x: np.ndarray, channels: int) -> np.ndarray:
+    def padded_shortcut(self, x: np.ndarray, channels: int) -> Any:
         return np.pad(x[:, :, ::2, ::2], ((0, 0), (0, channels), (0, 0), (0, 0)))
 
-    def mean_of_places(self, x: np.ndarray) -> np.ndarray:
+    def mean_of_places(self, x: np.ndarray) -> Any:
         return x.mean((2, 3))
 
-    def flatten(self, x: np.ndarray) -> np.ndarray:
+    def flatten(self, x: np.ndarray) -> Any:
         return x.reshape(len(x), -1)
 
-    def linear(self, name: str, x: np.ndarray) -> np.ndarray:
+    def linear(self, name: str, x: np.ndarray) -> Any:
         weight = self.arrays[f"{name}.weight"]
         y = x @ weight.T + self.arrays.get(f"{name}.bias", 0.0)
         self._count(y.size * weight.shape[1])
         return y
 
-    def tokens(self, table: str, places: str, x: np.ndarray) -> np.ndarray:
+    def tokens(self, table: str, places: str, x: np.ndarray) -> Any:
         return self.arrays[f"{table}.weight"][x] + self.arrays[f"{places}.weight"][: x.shape[1]]
 
-    def layer_norm(self, name: str, x: np.ndarray) -> np.ndarray:
+    def layer_norm(self, name: str, x: np.ndarray) -> Any:
         y = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + EPS)
         return y * self.arrays[f"{name}.weight"] + self.arrays[f"{name}.bias"]
 
-    def gelu_tanh(self, x: np.ndarray) -> np.ndarray:
+    def gelu_tanh(self, x: np.ndarray) -> Any:
         return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
-    def causal_attention(self, x: np.ndarray, heads: int) -> np.ndarray:
+    def causal_attention(self, x: np.ndarray, heads: int) -> Any:
         n, t, width = x.shape
         q, k, v = (z.reshape(n, t, heads, -1).swapaxes(1, 2) for z in np.split(x, 3, axis=-1))
         scores = q @ k.swapaxes(2, 3) / math.sqrt(q.shape[-1])
@@ -97,10 +98,10 @@ class Reference:
         self._count(2 * scores.size * q.shape[-1])
         return y.swapaxes(1, 2).reshape(n, t, width // 3)
 
-    def add(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def add(self, x: np.ndarray, y: np.ndarray) -> Any:
         return x + y
 
-    def lstm_last(self, name: str, x: np.ndarray) -> np.ndarray:
+    def lstm_last(self, name: str, x: np.ndarray) -> Any:
         inner, outer = (self.arrays[f"{name}.weight_{what}_l0"] for what in ("ih", "hh"))
         bias = self.arrays[f"{name}.bias_ih_l0"] + self.arrays[f"{name}.bias_hh_l0"]
         entered = x @ inner.T + bias

@@ -13,7 +13,7 @@ PUBLIC = {
         broadcast_shapes broadcast_to can_cast cast ceil celu check_gradients clip compile compiler concat
         concatenate contract copysign cos cosh cost count_nonzero cumprod cumsum cumulative_prod cumulative_sum data
         default_dtype diagonal diff divide dot e einsum elu empty empty_like enable_grad equal erf errors evaluate
-        exp exp2 expand_dims expm1 eye finfo fit fit_many flatten flip float32 float64 floor floor_divide fold
+        exp exp2 expand_dims explain expm1 eye finfo fit fit_many flatten flip float32 float64 floor floor_divide fold
         from_dlpack full full_like gather gelu get_num_threads glu graph greater greater_equal hardshrink
         hardsigmoid hardswish hardtanh hypot iinfo inf inspection int16 int32 int64 int8 integers is_grad_enabled isclose
         isdtype isfinite isinf isnan language leaky_relu less less_equal linspace load log log10 log1p log2
@@ -27,6 +27,9 @@ PUBLIC = {
         take_along_axis tan tanh tanhshrink tensor tensordot threshold tile topk trace train transpose tril triu
         trunc uint16 uint32 uint64 uint8 uniform unique_all unique_counts unique_inverse unique_values unsqueeze
         unstack var vecdot where zeros zeros_like
+        attention_rollout features grad_cam gradient_times_input integrated_gradients layerwise_relevance
+        maximize_activation occlusion saliency shapley_values smooth_grad
+        curvature gradient_noise landscape learning_rate_test
     """,
     "pellucid.autograd": """
         backward grad hessian hvp jacobian per_sample_gradients vjp
@@ -56,13 +59,19 @@ PUBLIC = {
     """,
     "pellucid.inspection": """
         Audit CostReport Difference LayerCost LayerTime Machine Measured Timing Work cost
+        Chain Contribution Explanation LayerExplanation Mismatch Note Step Update UpdateLine Verification explain
+        Curvature Density Eigenvalues GradientNoise Landscape LayerCurvature LayerNoise LearningRateTest NoiseScale
+        Sharpness Trace curvature gradient_noise hessian_density hessian_eigenvalues hessian_trace landscape
+        learning_rate_test sharpness
+        Attribution MaximalInput attention_rollout features grad_cam gradient_times_input integrated_gradients
+        layerwise_relevance maximize_activation occlusion saliency shapley_values smooth_grad
     """,
     "pellucid.models": """
         CharLSTM GPT NextTokenLoss SpokenWordCNN SpokenWordGRU generate
         AlexNet AlexNetTwoGroups Autoencoder BasicBlock Bottleneck CifarResNet ConvAutoencoder DenseNet EfficientNet
         Fire LeNet5 MobileNetV1 MobileNetV2 MobileNetV3 PaddedShortcut ResNet SqueezeNet VGG VisionTransformer alexnet
         densenet121 efficientnet_b0 mobilenet_v1 mobilenet_v2 mobilenet_v3_small resnet18 resnet20 resnet34 resnet50
-        squeezenet1_0 vgg11 vgg16 vit_b_16
+        squeezenet1_0 vgg11 vgg16 vit_b_16 SmallCNN
     """,
     "pellucid.nn": """
         Activation AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveLogSoftmaxWithLoss

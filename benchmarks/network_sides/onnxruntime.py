@@ -16,7 +16,7 @@ class infer_network:
 
     def __init__(self, work: InferNetwork, method: str, threads: int) -> None:
         self.work, self.x = work, work.data
-        self.session = session(model(work.net, work.batch), threads)
+        self.session = session(model(work.net, work.net.arrays(), work.batch), threads)
 
     def round(self, number: int, epochs: int) -> tuple[float, int]:
         run, x, calls = self.session.run, self.x, epochs * self.work.calls

@@ -5,6 +5,7 @@ of `sides/pellucid.py`.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def gpt_model() -> pl.nn.Module:
     return pl.models.GPT(gpt.TOKENS, gpt.PLACES, gpt.BLOCKS, gpt.HEADS, gpt.FEATURES)
 
 
-MODELS = {
+MODELS: dict[str, Callable[[], pl.nn.Module]] = {
     "lenet5": pl.models.LeNet5,
     "separable": separable_net,
     "resnet20": pl.models.resnet20,

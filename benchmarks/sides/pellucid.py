@@ -11,6 +11,7 @@ import contextlib
 import math
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -26,7 +27,7 @@ with contextlib.suppress(ImportError):
 VERSION = pl.__version__
 
 HIDDEN = {"relu": pl.nn.ReLU, "sigmoid": pl.nn.Sigmoid}
-ADAMS = {"adam": pl.optim.Adam, "adamw": pl.optim.AdamW}
+ADAMS: dict[str, Callable[..., pl.optim.Optimizer]] = {"adam": pl.optim.Adam, "adamw": pl.optim.AdamW}
 LOSSES = {"cross_entropy": pl.nn.CrossEntropyLoss, "bce": pl.nn.BCEWithLogitsLoss}
 
 

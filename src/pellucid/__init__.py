@@ -38,7 +38,24 @@ if TYPE_CHECKING:
     from pellucid.compiler.threads import set_num_threads as set_num_threads
     from pellucid.gradient_check import GradientCheck as GradientCheck
     from pellucid.gradient_check import check_gradients as check_gradients
+    from pellucid.inspection.activation_maximization import maximize_activation as maximize_activation
+    from pellucid.inspection.attribution import attention_rollout as attention_rollout
+    from pellucid.inspection.attribution import grad_cam as grad_cam
+    from pellucid.inspection.attribution import gradient_times_input as gradient_times_input
+    from pellucid.inspection.attribution import integrated_gradients as integrated_gradients
+    from pellucid.inspection.attribution import layerwise_relevance as layerwise_relevance
+    from pellucid.inspection.attribution import occlusion as occlusion
+    from pellucid.inspection.attribution import saliency as saliency
+    from pellucid.inspection.attribution import shapley_values as shapley_values
+    from pellucid.inspection.attribution import smooth_grad as smooth_grad
+    from pellucid.inspection.features import features as features
     from pellucid.inspection.cost import cost as cost
+    from pellucid.inspection.explain import explain as explain
+    from pellucid.inspection.health import doctor as doctor
+    from pellucid.inspection.curvature import curvature as curvature
+    from pellucid.inspection.landscape import landscape as landscape
+    from pellucid.inspection.learning_rate import learning_rate_test as learning_rate_test
+    from pellucid.inspection.noise import gradient_noise as gradient_noise
     from pellucid.train.evaluate import evaluate as evaluate
     from pellucid.train.evaluate import predict as predict
     from pellucid.train.files import load as load
@@ -78,6 +95,23 @@ _FUNCTIONS = {
     "check_gradients": "gradient_check",
     "GradientCheck": "gradient_check",
     "cost": "inspection",
+    "explain": "inspection",
+    "doctor": "inspection",
+    "attention_rollout": "inspection",
+    "features": "inspection",
+    "grad_cam": "inspection",
+    "gradient_times_input": "inspection",
+    "integrated_gradients": "inspection",
+    "layerwise_relevance": "inspection",
+    "maximize_activation": "inspection",
+    "occlusion": "inspection",
+    "saliency": "inspection",
+    "shapley_values": "inspection",
+    "smooth_grad": "inspection",
+    "curvature": "inspection",
+    "gradient_noise": "inspection",
+    "landscape": "inspection",
+    "learning_rate_test": "inspection",
 }
 
 

@@ -16,18 +16,17 @@ NAMES = ["lenet5", "separable", "resnet20", "gpt", "lstm"]
 TRAINED = {"lenet5": "conv_lenet5", "separable": "conv_separable", "resnet20": "conv_resnet20"}
 
 
-def tiny(name: str, **changes: object) -> TrainNetwork:
+def tiny(name: str) -> TrainNetwork:
     """The workload of a network with two steps of an epoch."""
     work = workload(TRAINED.get(name, name))
     assert isinstance(work, TrainNetwork)
-    return dataclasses.replace(work, batch=4, rows=8, **changes)
+    return dataclasses.replace(work, batch=4, rows=8)
 
 
 def scattered(net: Network) -> dict[str, np.ndarray]:
     """Weights and buffers of which none is 0 or 1, so that none can be left out unnoticed."""
     rng = np.random.default_rng(7)
-    arrays = {n: a + rng.uniform(0.05, 0.2, a.shape) for n, a in net.arrays().items()}
-    return {n: a.astype(np.int64) if n.endswith("num_batches_tracked") else a for n, a in arrays.items()}
+    return {n: (a + rng.uniform(-0.1, 0.1, a.shape)).astype(a.dtype) for n, a in net.arrays().items()}
 
 
 @pytest.mark.parametrize(
@@ -83,9 +82,8 @@ def test_pellucid_has_the_same_network(name: str) -> None:
 
     net = network(name)
     arrays, (x, _) = scattered(net), net.data(2)
-    arrays = {n: a if a.dtype == np.int64 else a.astype(np.float32) for n, a in arrays.items()}
     model = made(name, arrays).eval()
-    with pl.no_grad():
+    with pl.no_grad():  # type: ignore[attr-defined]
         scores = model(x).numpy()
     expected = net.forward(Reference(arrays), x)
     np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
@@ -145,7 +143,6 @@ def test_jax_has_the_same_pictures_wherever_the_channels_lie(name: str, last: bo
 
     net = network(name)
     arrays, (x, _) = scattered(net), net.data(2)
-    arrays = {n: a.astype(np.float32) for n, a in arrays.items()}
     scores = net.forward(Operations(into(arrays, last), False, last), x.transpose(LAST) if last else x)
     expected = net.forward(Reference(arrays), x)
     np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
@@ -160,10 +157,7 @@ def test_the_file_holds_the_network(name: str) -> None:
 
     net = network(name)
     arrays, (x, _) = scattered(net), net.data(2)
-    arrays = {n: a.astype(np.float32) for n, a in arrays.items()}
-    changed = dataclasses.replace(net)
-    object.__setattr__(changed, "arrays", lambda: arrays)
-    session = onnxruntime.InferenceSession(model(changed, 2), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model(net, arrays, 2), providers=["CPUExecutionProvider"])
     expected = net.forward(Reference(arrays), x)
     (scores,) = session.run(None, {"x": x})
     np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())

@@ -14,11 +14,11 @@ from pellucid.cli.text_settings import TEXT_SETTINGS
 from pellucid.train.progress import width
 from tests.cli.shell import call
 
-COMMANDS = ["train", "evaluate", "predict", "generate", "summary", "cost", "data"]
+COMMANDS = ["train", "evaluate", "predict", "generate", "summary", "cost", "explain", "doctor", "data"]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("command", ["", *COMMANDS, "train text"])
+@pytest.mark.parametrize("command", ["", *COMMANDS, "train text", "train audio"])
 def test_help(command: str, language: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     done = call(capsys, *command.split(), "--help", "--lang", language)

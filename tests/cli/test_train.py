@@ -38,6 +38,7 @@ def test_run_toml_says_what_was_in_force(capsys: pytest.CaptureFixture[str]) -> 
     call(capsys, "train", "digits", *QUICK, "--optimizer", "sgd", "--momentum", "0.9", "--seed", "3", "--out", "a b")
     tables = run_toml("a b")
     assert tables["settings"] == {
+        "model": "dense",
         "layers": [8],
         "activation": "relu",
         "norm": "none",
@@ -57,6 +58,7 @@ def test_run_toml_says_what_was_in_force(capsys: pytest.CaptureFixture[str]) -> 
         "validation": 0.1,
         "test_size": 0.25,
         "scale": "none",
+        "augment": [],
         "metrics": ["accuracy"],
         "seed": 3,
     }

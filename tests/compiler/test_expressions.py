@@ -12,7 +12,7 @@ from pellucid.compiler.expressions import (
     bounds,
     compare,
     number,
-    substituted,
+    rebuilt,
     variable,
     where,
 )
@@ -76,6 +76,6 @@ def test_what_a_reshape_divides_is_joined_again() -> None:
 
 def test_substitution_reaches_every_place() -> None:
     i = variable(I)
-    changed = substituted(i * 3 + i // 2, I, i + 10)
+    changed = rebuilt(i * 3 + i // 2, I, i + 10)
     assert affine(changed)[0] == 30 or changed.op == "+"
     assert bounds(changed) == (35, 49)

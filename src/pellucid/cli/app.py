@@ -133,7 +133,17 @@ def application() -> _Application:
         "pellucid train audio spoken-digits --model cnn",
         "pellucid train text tiny-shakespeare --model gpt",
     )
-    for command in (_train(), _evaluate(), _predict(), _generate(), _summary(), _cost(), _data()):
+    for command in (
+        _train(),
+        _evaluate(),
+        _predict(),
+        _generate(),
+        _summary(),
+        _cost(),
+        _explain(),
+        _doctor(),
+        _data(),
+    ):
         group.add_command(command)
     group.further = {"train text": _train_text(), "train audio": _train_audio()}
     return group
@@ -159,7 +169,9 @@ def _version() -> Option:
 
 
 def _option(name: str, group: str, *flags: str, shown: str = "", subject: str = "cli", **settings: Any) -> Option:
-    words = text(f"{subject}.opt-{name}")
+    # Written out, so that a key that is used can be found.
+    keys = {"cli": f"cli.opt-{name}", "text": f"text.opt-{name}", "audio": f"audio.opt-{name}"}
+    words = text(keys[subject])
     return Option(list(flags) or [f"--{name}"], group=group, shown=shown, help=words, **settings)
 
 
@@ -400,6 +412,72 @@ def _cost() -> Command:
             "pellucid cost resnet18 --depth 1",
             "pellucid cost lenet5 --training --optimizer adam --markdown",
             "pellucid cost runs/digits --measure --figure cost.png",
+        ),
+    )
+
+
+def _doctor() -> Command:
+    def callback(
+        data: str, config: str | None, training: bool, proof: bool, seeds: str | None, markdown: bool, **flags: Any
+    ) -> int:
+        from pellucid.cli.doctor import diagnose
+
+        options = {"config": config, "training": training, "proof": proof, "seeds": seeds, "markdown": markdown}
+        return diagnose(data, flags, options)
+
+    def option(name: str, *flags: str, **more: Any) -> Option:
+        return Option(list(flags) or [f"--{name}"], group="doctor", help=text(f"health.opt-{name}"), **more)
+
+    return _command(
+        "doctor",
+        callback,
+        [
+            _argument("data"),
+            *map(_setting, SETTINGS),
+            _option("config", "run", metavar="FILE"),
+            option("training", "--training/--no-training", default=True, shown="--training"),
+            option("proof", "--proof/--no-proof", default=True, shown="--proof"),
+            option("seeds", metavar="N", shown="3"),
+            option("markdown", is_flag=True),
+        ],
+        (
+            "pellucid doctor digits --layers 16,16",
+            "pellucid doctor table.csv --no-training",
+            "pellucid doctor runs/digits --seeds 5",
+        ),
+    )
+
+
+def _explain() -> Command:
+    def callback(model: str, data: str, **flags: Any) -> int:
+        from pellucid.cli.explaining import explain_row
+
+        return explain_row(model, data, flags)
+
+    def option(name: str, metavar: str | None = None, shown: str = "", is_flag: bool = False) -> Option:
+        words = text(f"explain.opt-{name}")
+        return Option([f"--{name}"], group="explain", shown=shown, metavar=metavar, help=words, is_flag=is_flag)
+
+    return _command(
+        "explain",
+        callback,
+        [
+            _argument("model"),
+            _argument("data"),
+            option("row", "N", "0"),
+            option("at", "NAME[PLACE]"),
+            option("training", is_flag=True),
+            option("optimizer", "NAME"),
+            option("terms", "N", "6"),
+            option("digits", "N", "6"),
+            option("format", "NAME", "text"),
+            option("out", "FILE"),
+            option("verify", is_flag=True),
+        ],
+        (
+            "pellucid explain runs/digits digits --row 3",
+            "pellucid explain runs/digits digits --at 0.weight[2,5] --optimizer adam --verify",
+            "pellucid explain runs/digits digits --training --out explanation.html",
         ),
     )
 

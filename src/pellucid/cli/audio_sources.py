@@ -6,7 +6,7 @@ models.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,6 +18,7 @@ from pellucid.data import Recordings, read_wav, spoken_digits
 from pellucid.data.audio_folder import read_folder, recordings
 from pellucid.data.spoken_digits import split_of
 from pellucid.errors import DataError, LabelError, MissingFileError
+from pellucid.train.loaded import LoadedModel
 
 SPOKEN_DIGITS = "spoken-digits"
 
@@ -75,22 +76,40 @@ def classes_of(names: list[str], labels: str, word: str) -> list[str]:
 
 
 def usual_length(lengths: list[int], rate: int) -> int:
-    """Samples that all but a hundredth of the recordings do not exceed, rounded up to a tenth of a second, but no more
-    than the longest has."""
+    """Samples that all but a hundredth of the recordings do not exceed, rounded up to a tenth of a second."""
     tenth = max(1, rate // 10)
-    wanted = math.ceil(float(np.quantile(lengths, _UNCUT)) / tenth) * tenth
-    return min(wanted, max(lengths))
+    return math.ceil(float(np.quantile(lengths, _UNCUT)) / tenth) * tenth
 
 
-def sounds_for(word: str, sound: dict[str, Any]) -> Recordings:
+@dataclass(frozen=True)
+class Sound:
+    """What a model for recordings takes: samples a second, samples of each row, where labels are read."""
+
+    sample_rate: int
+    num_samples: int
+    labels: str = "auto"
+
+    @classmethod
+    def of(cls, model: LoadedModel) -> Sound | None:
+        """As the model's file says; None for a model of other things, and where it is not what the network takes."""
+        kept = model.metadata.get("sound")
+        if not isinstance(kept, dict) or set(kept) != {"sample_rate", "num_samples", "labels"}:
+            return None
+        rate, num_samples, labels = kept["sample_rate"], kept["num_samples"], kept["labels"]
+        fits = type(rate) is int and rate > 0 and model.graph.inputs[0].spec.shape[1:] == (num_samples,)
+        return cls(rate, num_samples, labels) if fits and labels in ("auto", "folder", "name") else None
+
+
+def sounds_for(word: str, sound: Sound) -> Recordings:
     """One WAV file, or those of a folder or zip, as a model takes them; without labels.
 
-    Parameters
-        sound : what the model's file says: sample_rate, num_samples
     Raises
+        MissingFileError: nothing there, or no WAV file in it.
         DataError: another sample rate than the model was trained on; nothing is resampled.
     """
-    place, num_samples = Path(word).expanduser(), int(sound["num_samples"])
+    place = Path(word).expanduser()
+    if not place.exists():
+        raise MissingFileError("audio.no-input", word=word)
     if place.is_file() and place.suffix.lower() == ".wav":
         wave, rate = read_wav(place)
         names, waves = [place.name], [wave[0] if len(wave) == 1 else wave.mean(axis=0)]
@@ -101,23 +120,23 @@ def sounds_for(word: str, sound: dict[str, Any]) -> Recordings:
         if not names:
             raise MissingFileError("audio.no-wav", path=word)
     require_rate(word, rate, sound)
-    return recordings(waves, names, None, rate, num_samples, place.stem, str(place))
+    return recordings(waves, names, None, rate, sound.num_samples, place.stem, str(place))
 
 
-def labelled_sounds(word: str, sound: dict[str, Any], names: list[str]) -> Source:
+def labelled_sounds(word: str, sound: Sound, names: list[str]) -> Source:
     """Recordings with their labels as a model numbers them.
 
     Parameters
-        sound : what the model's file says: sample_rate, num_samples, labels
         names : the model's classes
     Raises
         DataError: another sample rate.
         LabelError: a class that the model does not know.
     """
-    source = load_sounds(word, str(sound["labels"]), int(sound["num_samples"]) / int(sound["sample_rate"]))
-    require_rate(word, _recordings(source.train).sample_rate, sound)
-    train, test = (None if part is None else renumbered(part, names) for part in (source.train, source.test))
-    return replace(source, train=train, test=test)  # type: ignore[arg-type]
+    source = load_sounds(word, sound.labels, sound.num_samples / sound.sample_rate)
+    first: Any = source.train
+    require_rate(word, first.sample_rate, sound)
+    test = None if source.test is None else renumbered(source.test, names)
+    return replace(source, train=renumbered(source.train, names), test=test)
 
 
 def renumbered(data: Any, names: list[str]) -> Any:
@@ -131,12 +150,7 @@ def renumbered(data: Any, names: list[str]) -> Any:
     return replace(data, y=numbers[data.y], class_names=tuple(names))
 
 
-def require_rate(word: str, rate: int, sound: dict[str, Any]) -> None:
+def require_rate(word: str, rate: int, sound: Sound) -> None:
     """Raise unless recordings have the model's sample rate."""
-    if rate != int(sound["sample_rate"]):
-        raise DataError("audio.model-rate", path=word, given=rate, expected=int(sound["sample_rate"]))
-
-
-def _recordings(data: Any) -> Recordings:
-    found: Recordings = data
-    return found
+    if rate != sound.sample_rate:
+        raise DataError("audio.model-rate", path=word, given=rate, expected=sound.sample_rate)

@@ -29,8 +29,8 @@ MAKERS: dict[str, Callable[..., nn.Module]] = {
 FIXED_SIZE = {"lenet5": 28}
 """Height and width that a network was made for; the others take any."""
 
-# One place of a picture of 28, one more with each 14 more; a hole of a quarter of the side.
-_SHIFT, _HOLE = 14, 4
+# Of the side of a picture: a shift by one place in 28, a hole of a quarter.
+_SHIFT, _HOLE = 28, 4
 _LAST_AXIS = (1, 3, 4)
 
 

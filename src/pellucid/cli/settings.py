@@ -101,7 +101,7 @@ DENSE = "dense"
 MODELS = {
     DENSE: Preset(("layers", "activation", "norm", "dropout", "init"), 0.007, 20),
     "lenet5": Preset(("activation",), 0.003, 10),
-    "cnn": Preset(("dropout",), 0.01, 16),
+    "cnn": Preset(("dropout",), 0.01, 12),
     "resnet20": Preset((), 0.01, 16),
     "resnet18": Preset((), 0.003, 10),
     "mobilenet_v2": Preset((), 0.003, 16),

@@ -218,7 +218,7 @@ def leaves_one_row(plan: Plan) -> bool:
     rows = len(plan.parts.train)
     if isinstance(size, str) or not 1 < size < rows or rows % size != 1:
         return False
-    return any(isinstance(module, nn.BatchNorm1d) for module in plan.model.modules())
+    return any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in plan.model.modules())
 
 
 def _illustrate(

@@ -14,7 +14,7 @@ import numpy as np
 
 from pellucid._text import text
 from pellucid._typing import Array
-from pellucid.cli.audio_sources import labelled_sounds, sounds_for
+from pellucid.cli.audio_sources import Sound, labelled_sounds, sounds_for
 from pellucid.cli.output import measure, say, table
 from pellucid.cli.preparation import split
 from pellucid.cli.sources import BUILT_IN, Source, checksum, fitted, found, load, rows_to_predict
@@ -41,8 +41,8 @@ def evaluate_model(model_word: str, data_word: str, metrics: list[str] | None) -
     """Print loss and metrics of a model over a data set; returns the exit code."""
     path = model_path(model_word)
     model = load_model(path)
-    sound, classes = model.metadata.get("sound"), model.metadata.get("num_classes")
-    if isinstance(sound, dict) and isinstance(classes, int):
+    sound, classes = Sound.of(model), model.metadata.get("num_classes")
+    if sound is not None and isinstance(classes, int):
         source = labelled_sounds(data_word, sound, names_of(model, classes))
     else:
         source = load(data_word)
@@ -110,10 +110,11 @@ def predict_rows(model_word: str, input_word: str, out: str | None) -> int:
     """Print a model's answers for the first rows, or write them all to a file; returns the exit code."""
     model = load_model(model_path(model_word))
     expected = model.graph.inputs[0].spec.shape[1:]
-    sound, files = model.metadata.get("sound"), None
-    if isinstance(sound, dict):
-        data: Dataset = sounds_for(input_word, sound)
-        files = data.files.tolist()  # type: ignore[attr-defined]
+    sound, files = Sound.of(model), None
+    if sound is not None:
+        recordings = sounds_for(input_word, sound)
+        data: Dataset = recordings
+        files = recordings.files.tolist()
     else:
         data = rows_to_predict(input_word, expected)
     _require_rows(model, data)

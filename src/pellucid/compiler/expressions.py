@@ -313,19 +313,28 @@ def with_parts(roots: Iterable[Expr]) -> Iterator[Expr]:
             waiting += [a for a in x.args if isinstance(a, Expr)]
 
 
-def substituted(x: Expr, counter: Variable, value: Expr) -> Expr:
-    """An expression with another one in place of a counter."""
+def rebuilt(x: Expr, counter: Variable, value: Expr) -> Expr:
+    """An expression with another one in place of a counter; what that decides is decided."""
     done: dict[Expr, Expr] = {}
 
     def one(y: Expr) -> Expr:
         if y not in done:
-            if y.op == "variable":
-                done[y] = value if y.args[0] is counter else y
-            else:
-                args = tuple([one(a) if isinstance(a, Expr) else a for a in y.args])
-                same = all(a is b for a, b in zip(args, y.args, strict=True))
-                done[y] = y if same else Expr(y.op, args, y.dtype)
+            done[y] = again(y)
         return done[y]
+
+    def again(y: Expr) -> Expr:
+        if y.op == "variable":
+            return value if y.args[0] is counter else y
+        args = tuple([one(a) if isinstance(a, Expr) else a for a in y.args])
+        if all(a is b for a, b in zip(args, y.args, strict=True)):
+            return y
+        if y.op == "where":
+            return where(*args)
+        if y.op in _DECIDES:
+            return compare(y.op, *args)
+        if y.op in ("and", "or") or (y.dtype == INT64 and y.op in _WHOLE):
+            return arithmetic(y.op, *args)
+        return Expr(y.op, args, y.dtype)
 
     return one(x)
 

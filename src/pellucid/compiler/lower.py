@@ -38,6 +38,7 @@ from pellucid.compiler.nest import (
     Store,
     Sum,
 )
+from pellucid.compiler.pieces import in_pieces
 from pellucid.compiler.product_ahead import LINE
 from pellucid.compiler.random_bits import statements as random_statements
 from pellucid.compiler.scalars import Scalars, is_small, places
@@ -543,7 +544,7 @@ class _Lowering:
 
 def _finished(nest: _Nest) -> Call:
     k = nest.kernel
-    kernel = Kernel(k.name, k.lo, k.hi, k.step, tuple(nest.body))
+    kernel = Kernel(k.name, k.lo, k.hi, k.step, tuple(in_pieces(nest.body)))
     place = nest.planned
     return Call(kernel, place.extent, place.grain, place.mode == "shared", place.mode == "replicated")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pellucid.compiler.expressions import Variable, substituted, variable
+from pellucid.compiler.expressions import Variable, rebuilt, variable
 from pellucid.compiler.llvm_expressions import Place, varying
 from pellucid.compiler.llvm_writer import Value, literal
 from pellucid.compiler.nest import Product
@@ -86,7 +86,7 @@ class Deep:
         """Add the sums over so many k from the base on."""
         p = self.p
         there = variable(base) + variable(p.k)
-        a, b = (substituted(x, p.k, there) for x in (p.a, p.b))
+        a, b = (rebuilt(x, p.k, there) for x in (p.a, p.b))
         inner = _Adding(self.e, replace(p, k_stop=length, a=a, b=b, body=()), self._inner_plan(), self, m)
         inner.start, inner.stop = m, end
         inner.all()

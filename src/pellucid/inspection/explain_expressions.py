@@ -191,7 +191,7 @@ def shown(value: Number, digits: int = 6) -> str:
         return "1" if value else "0"
     if isinstance(value, int | np.integer):
         return str(int(value))
-    return f"{float(value):.{max(digits, 4)}g}"
+    return f"{float(value) + 0.0:.{max(digits, 4)}g}"  # + 0.0 takes the sign off a zero
 
 
 def is_exact(value: Number, digits: int = 6) -> bool:
@@ -219,64 +219,50 @@ def written(expression: Expression, *, names: bool = False, digits: int = 6, oth
         >>> written(line, names=True), written(line)
         ('w·x + b', '-0.5·10 + 1')
     """
-    return _text(expression, 0, lambda leaf: _leaf(leaf, names, digits), digits, other, names)
+    return _Writer(names, digits, other).text(expression, 0, True)
 
 
-def _leaf(leaf: Leaf, names: bool, digits: int) -> str:
-    return leaf.name if names and leaf.name else shown(leaf.value, digits)
+class _Writer:
+    """Writes expressions with as few parentheses as are needed; a negative number has them unless it stands first."""
 
+    def __init__(self, names: bool, digits: int, other: str) -> None:
+        self.names, self.digits, self.other = names, digits, other
 
-def _text(node: Expression, above: int, leaf: Callable[[Leaf], str], digits: int, other: str, names: bool) -> str:
-    def inner(part: Expression, level: int) -> str:
-        return _text(part, level, leaf, digits, other, names)
+    def text(self, node: Expression, above: int, first: bool) -> str:
+        if isinstance(node, Leaf):
+            words = node.name if self.names and node.name else shown(node.value, self.digits)
+            return f"({words})" if words.startswith("-") and not first else words
+        if isinstance(node, Total):
+            return self._total(node, above, first)
+        level = _LEVELS.get(node.function)
+        if level is None:
+            return f"{node.function}({', '.join(self.text(a, 0, True) for a in node.arguments)})"
+        inside = level < above or (node.function == "neg" and not first)
+        begins = first or inside
+        if node.function == "neg":
+            body = "-" + self.text(node.arguments[0], level, False)
+        else:
+            left, right = node.arguments
+            sign = _SIGNS.get(node.function, f" {node.function} ")
+            # Powers bind what stands before them, - and / what stands behind.
+            low, high = (level + 1, level) if node.function == "**" else (level, level + (node.function in ("-", "/")))
+            head = self.text(left, low, begins and node.function != "**")
+            body = f"{head}{sign}{self.text(right, high, False)}"
+        return f"({body})" if inside else body
 
-    if isinstance(node, Leaf):
-        words = leaf(node)
-        return f"({words})" if words.startswith("-") and above > 1 else words
-    if isinstance(node, Total):
+    def _total(self, node: Total, above: int, first: bool) -> str:
+        rest = [] if node.rest is None else [self._rest(node.rest)]
         if node.combine != "sum":
-            parts = [inner(t, 0) for t in node.terms]
-            if node.rest is not None:
-                parts.append(_other(node.rest, digits, other, names))
-            return f"{node.combine}({', '.join(parts)})"
-        parts = [inner(t, 2 if n == 0 else 3) if _is_sum(t) else inner(t, 1) for n, t in enumerate(node.terms)]
-        # A sum reads better with a minus sign than with the sum of a negative number.
-        line = parts[0] if parts else ""
-        for part in parts[1:]:
-            line += f" + {part}" if not part.startswith("-") else f" + ({part})"
-        if node.rest is not None:
-            rest = _other(node.rest, digits, other, names)
-            line = f"{line} + {rest}" if line else rest
-        line = line or "0"
-        return f"({line})" if above > 2 or (above == 2 and node.count > 1) else line
-    level = _LEVELS.get(node.function)
-    if level is None:
-        return f"{node.function}({', '.join(inner(a, 0) for a in node.arguments)})"
-    if node.function == "neg":
-        body = "-" + inner(node.arguments[0], level)
-        return f"({body})" if above > 1 else body
-    left, right = node.arguments
-    tight = node.function == "**"
-    first = inner(left, level + 1 if tight else max(level if above else 1, 1) if level != 3 else 1)
-    if level == 3 and (_is_sum(left) or _needs(left)):
-        first = inner(left, 3)
-    sign = _SIGNS.get(node.function, f" {node.function} ")
-    body = f"{first}{sign}{inner(right, level + 1 if node.function in ('-', '/') else max(level, 2))}"
-    return f"({body})" if level < above or (above > 1 and body.startswith("-")) else body
+            return f"{node.combine}({', '.join([*(self.text(t, 0, True) for t in node.terms), *rest])})"
+        inside = above > 2 and node.count > 1
+        begins = first or inside
+        parts = [self.text(t, 2 if node.count > 1 else above, begins and n == 0) for n, t in enumerate(node.terms)]
+        body = " + ".join([*parts, *rest]) or "0"
+        return f"({body})" if inside else body
 
-
-def _is_sum(node: Expression) -> bool:
-    return (isinstance(node, Total) and node.combine == "sum" and node.count > 1) or (
-        isinstance(node, Apply) and node.function in ("+", "-")
-    )
-
-
-def _needs(node: Expression) -> bool:
-    return isinstance(node, Apply) and _LEVELS.get(node.function, 9) < 3
-
-
-def _other(rest: Rest, digits: int, word: str, names: bool) -> str:
-    return f"[{word} {rest.count}]" if names else f"[{word} {rest.count}: {shown(rest.value, digits)}]"
+    def _rest(self, rest: Rest) -> str:
+        number = "" if self.names else f": {shown(rest.value, self.digits)}"
+        return f"[{self.other} {rest.count}{number}]"
 
 
 # From text to expressions: the printed line, and the rules of optimizers
@@ -301,9 +287,23 @@ def parsed(line: str, leaves: Mapping[str, Leaf | None] | None = None) -> Expres
     Raises
         GraphError: the line holds something else than arithmetic.
     """
-    tree = ast.parse(_REST.sub(r"(\1)", line).replace("·", "*").strip(), mode="eval")
-    known = {"inf": Leaf("", math.inf), "nan": Leaf("", math.nan), "None": None, **(leaves or {})}
-    return _from(tree.body, known, line)
+    return _from(_read(line), _known(leaves), line)
+
+
+def rule(line: str, leaves: Mapping[str, Leaf | None]) -> Expression | None:
+    """The right side of a rule, as `parsed`; None where the branch that is taken says None."""
+    node, known = _read(line), _known(leaves)
+    while isinstance(node, ast.IfExp):
+        node = node.body if _holds(node.test, known, line) else node.orelse
+    return None if isinstance(node, ast.Constant) and node.value is None else _from(node, known, line)
+
+
+def _read(line: str) -> ast.expr:
+    return ast.parse(_REST.sub(r"(\1)", line).replace("·", "*").strip(), mode="eval").body
+
+
+def _known(leaves: Mapping[str, Leaf | None] | None) -> Mapping[str, Leaf | None]:
+    return {"inf": Leaf("", math.inf), "nan": Leaf("", math.nan), **(leaves or {})}
 
 
 def _from(node: ast.expr, leaves: Mapping[str, Leaf | None], line: str) -> Expression:

@@ -106,8 +106,8 @@ def _outside(basis: Array, random: Callable[[], Array]) -> Array:
             v = v - basis.T @ (basis @ v)
         size = float(np.linalg.norm(v))
         if size > 1e-8:
-            v = v / size
-            return v - basis.T @ (basis @ v)
+            found: Array = v / size
+            return found
 
 
 def rademacher(generator: np.random.Generator, size: int) -> Array:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pellucid.core.check import closest, shown
-from pellucid.core.context import default_dtype, state
+from pellucid.core.context import default_dtype, quiet, state
 from pellucid.core.tensor import Tensor, as_tensor, to_array, wrap
 from pellucid.errors import ArgumentTypeError, MissingKeyError, ModelError
 from pellucid.nn import Module
@@ -49,7 +49,7 @@ def _similar(name: str, names: list[str]) -> str | None:
 
 @contextmanager
 def as_in_use(model: Any) -> Iterator[None]:
-    """The whole network in eval mode; each module gets its own mode back."""
+    """The whole network in eval mode, as silent as it is when it is called; each module gets its own mode back."""
     modules = list(model.modules()) if isinstance(model, Module) else []
     before = [m.training for m in modules]
     for m in modules:
@@ -57,7 +57,8 @@ def as_in_use(model: Any) -> Iterator[None]:
             m.training = False
     grad = state.grad
     try:
-        yield
+        with quiet():
+            yield
     finally:
         state.grad = grad
         for m, mode in zip(modules, before, strict=True):

@@ -21,6 +21,8 @@ from pellucid.errors import ArgumentError, ArgumentTypeError, DataError, ModelEr
 from pellucid.graph.names import function_name
 from pellucid.nn import Module
 
+_ROWS_TRIED = 64
+
 
 def named(thing: Any) -> str:
     """What a network or a loss is called in a report."""
@@ -57,7 +59,7 @@ def trained_parameters(model: Module) -> list[tuple[str, Tensor]]:
     Raises
         ModelError: there is none.
     """
-    found = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    found: list[tuple[str, Tensor]] = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     if not found:
         raise ModelError("landscape.nothing-trained", model=type(model).__name__)
     return found
@@ -99,20 +101,28 @@ class Objective:
         if len(self._parts) > 1:
             self.adds = self._law()
 
-    def _loss(self, rows: slice) -> Tensor:
+    def _loss(self, rows: slice | Array) -> Tensor:
         y = self.rows.y
         return loss_of(self.model, self.loss, self.rows.x[rows], None if y is None else y[rows])
 
+    def _tracked(self, rows: slice) -> Tensor:
+        with enable_grad(), quiet():
+            return self._loss(rows)
+
     def _law(self) -> bool:
-        """Whether losses of parts add up (a sum over rows) or are averaged (a mean): found out by trying, since a loss
-        may be any function."""
-        length = min(len(self.rows), self._parts[0].stop if self._parts[0].stop > 1 else 2)
-        cut = max(1, length // 3)
+        """Whether losses of parts add up (a sum over rows) or are averaged (a mean): found out by trying some rows,
+        since a loss may be any function."""
+        rows = np.random.default_rng(0).permutation(len(self.rows))
+        y, ignored = self.rows.y, getattr(self.loss, "ignore_index", None)
+        if y is not None and ignored is not None:
+            # A label that is left out makes a mean over fewer rows: such rows have to be among those tried.
+            outside = (y[rows] == ignored).reshape(len(rows), -1).any(axis=1)
+            rows = np.concatenate([rows[outside][:8], rows[~outside]])
+        rows = rows[:_ROWS_TRIED]
+        length, cut = len(rows), max(1, len(rows) // 3)
         with no_grad(), quiet():
-            whole, a, b = (
-                float(self._loss(rows).data) for rows in (slice(0, length), slice(0, cut), slice(cut, length))
-            )
-        # float64: 1e-9, float32: 1e-4 of the loss, far above rounding and far below any other law's difference
+            whole, a, b = (float(self._loss(part).data) for part in (rows, rows[:cut], rows[cut:]))
+        # Far above rounding, and far below what another law makes of it.
         allowed = 1e-4 if self.parameters[0].dtype == np.float32 else 1e-9
         mean = (cut * a + (length - cut) * b) / length
         if math.isclose(whole, mean, rel_tol=allowed, abs_tol=1e-12):
@@ -146,8 +156,7 @@ class Objective:
         """
         total, flat = 0.0, np.zeros(self.size)
         for rows, factor in self._weighted():
-            with enable_grad(), quiet():
-                value = self._loss(rows)
+            value = self._tracked(rows)
             gradients = self._grad(value, create_graph=False)
             total += factor * float(value.data)
             flat += factor * self.flat([g.data for g in gradients])
@@ -174,8 +183,7 @@ class Objective:
         for rows, factor in self._weighted():
             first = self._first
             if first is None:
-                with enable_grad(), quiet():
-                    first = self._grad(self._loss(rows), create_graph=True)
+                first = self._grad(self._tracked(rows), create_graph=True)
                 if len(self._parts) == 1:
                     # Of a single batch the first pass is made once; what it keeps is as large as the batch.
                     self._first = first
@@ -189,7 +197,9 @@ class Objective:
             return np.zeros(self.size)
         # The gradients weighted by the direction are differentiated: their sum need not be formed.
         found = grad([g for g, _ in terms], self.parameters, [wrap(d) for _, d in terms], allow_unused=True)
-        return self.flat([np.zeros(p.shape) if h is None else h.data for p, h in zip(self.parameters, found, strict=True)])
+        return self.flat(
+            [np.zeros(p.shape) if h is None else h.data for p, h in zip(self.parameters, found, strict=True)]
+        )
 
     def _check_finite(self, what: str, value: Any) -> None:
         if not np.isfinite(value).all():

@@ -13,17 +13,18 @@ _CHANCE = Real(0, 1, right_open=True)
 
 
 class SmallCNN(Module):
-    """Three convolutions, each with batch normalisation; then the mean over the picture, so that any size will do.
+    """Three convolutions, each with batch normalisation; then the means over nine parts of the picture, so that any size
+    will do and what is above still differs from what is below.
 
-    With pictures of 28 x 28 in one channel, 94,186 parameters:
+    With pictures of 28 x 28 in one channel, 61,042 parameters:
 
         layer                                  gives
-        convolution 3x3, normalisation, ReLU   32 x 28 x 28
-        pooling, 2x2                           32 x 14 x 14
-        convolution 3x3, normalisation, ReLU   64 x 14 x 14
-        pooling, 2x2                           64 x 7 x 7
-        convolution 3x3, normalisation, ReLU   128 x 7 x 7
-        mean over height and width             128
+        convolution 3x3, normalisation, ReLU   24 x 28 x 28
+        pooling, 2x2                           24 x 14 x 14
+        convolution 3x3, normalisation, ReLU   48 x 14 x 14
+        pooling, 2x2                           48 x 7 x 7
+        convolution 3x3, normalisation, ReLU   96 x 7 x 7
+        means over 3 x 3 parts                 96 x 3 x 3
         dropout, linear                        num_classes
 
     Parameters
@@ -40,7 +41,7 @@ class SmallCNN(Module):
 
     @checked(num_classes=CLASSES, channels=Integer(1), dropout=_CHANCE, in_channels=CHANNELS)
     def __init__(
-        self, num_classes: int = 10, channels: int = 32, dropout: float = 0.0, *, in_channels: int = 1
+        self, num_classes: int = 10, channels: int = 24, dropout: float = 0.0, *, in_channels: int = 1
     ) -> None:
         self.in_channels = int(in_channels)
         self.features = Sequential(
@@ -48,7 +49,7 @@ class SmallCNN(Module):
             conv_norm(channels, 2 * channels, activation=ReLU), MaxPool2d(2),
             conv_norm(2 * channels, 4 * channels, activation=ReLU),
         )  # fmt: skip
-        self.head = Sequential(AdaptiveAvgPool2d(1), Flatten(), Dropout(dropout), Linear(4 * channels, num_classes))
+        self.head = Sequential(AdaptiveAvgPool2d(3), Flatten(), Dropout(dropout), Linear(9 * 4 * channels, num_classes))
 
     def forward(self, x: Any) -> Tensor:
         """x (N, in_channels, H, W) -> scores (N, num_classes)."""

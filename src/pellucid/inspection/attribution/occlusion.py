@@ -37,8 +37,8 @@ def occlusion(
     Parameters
         model, x, target, layer : as for `saliency`.
         window : its lengths on the last axes; one number for the last axis.
-        stride : how far it moves; None: its own length, so that windows lie side by side. The last window ends with the
-            axis.
+        stride : how far it moves, a number for each of these axes or one for all; None: its own length, so that windows
+            lie side by side. The last window ends with the axis.
         baseline : what covers: None for zeros, a number, or an array of the shape of a row or of x. Whole numbers need
             one.
     Returns
@@ -56,18 +56,24 @@ def occlusion(
     start = question.baseline(baseline)
     lengths = question.point.shape[1:]
     sizes = _on_last_axes("window", window, lengths)
-    steps = sizes if stride is None else _on_last_axes("stride", stride, lengths)
+    each = stride if isinstance(stride, tuple) else (stride,) * len(sizes)
+    steps = sizes if stride is None else _on_last_axes("stride", each, lengths)
     if len(steps) != len(sizes) or any(s > size for s, size in zip(steps, sizes, strict=False)):
         raise ArgumentError("attribution.stride", stride=steps, window=sizes)
-    starts = [_starts(n, size, s) for n, size, s in zip(lengths[len(lengths) - len(sizes) :], sizes, steps, strict=True)]
+    last_lengths = lengths[len(lengths) - len(sizes) :]
+    starts = [_starts(n, size, step) for n, size, step in zip(last_lengths, sizes, steps, strict=True)]
     places = list(itertools.product(*starts))
-    covers = [(..., *(slice(s, s + size) for s, size in zip(place, sizes, strict=True))) for place in places]
+    corners = np.array(places).reshape(len(places), len(sizes))
+    wide = len(lengths) - len(sizes)
 
     def points(part: Array) -> Array:
-        z = question.point[part // len(places)].copy()
-        for i, (row, n) in enumerate(zip(part // len(places), part % len(places), strict=True)):
-            cover = covers[n]
-            z[i][cover] = start[row][cover]
+        rows, corner = part // len(places), corners[part % len(places)]
+        covered = np.ones((len(part), *(1,) * len(lengths)), np.bool_)
+        for axis, size in enumerate(sizes):
+            place = np.arange(lengths[wide + axis])
+            inside = (place >= corner[:, axis, None]) & (place < corner[:, axis, None] + size)
+            covered = covered & inside.reshape(len(part), *(1,) * (wide + axis), -1, *(1,) * (len(sizes) - axis - 1))
+        z: Array = np.where(covered, start[rows], question.point[rows])
         return z
 
     rows = np.repeat(np.arange(question.rows), len(places))
@@ -75,7 +81,8 @@ def occlusion(
     losses = question.outputs[:, None] - values
     dtype = question.point.dtype if question.point.dtype.kind == "f" else np.dtype(np.float32)
     total, times = np.zeros(question.point.shape, np.float64), np.zeros(lengths, np.int64)
-    for n, cover in enumerate(covers):
+    for n, corner in enumerate(places):
+        cover: Any = (..., *(slice(c, c + size) for c, size in zip(corner, sizes, strict=True)))
         total[cover] += losses[:, n].reshape(-1, *(1,) * len(lengths))
         times[cover] += 1
     return Attribution(

@@ -60,6 +60,9 @@ class Question:
                 self.point, output = self._at_layer(self._module, rows)
             self.choice: Choice = chosen(target, output, rows)
             self.outputs: Array = self.choice.of(output, np.arange(rows)).data.astype(np.float64)
+        wrong = np.flatnonzero(~np.isfinite(self.outputs))
+        if len(wrong):
+            raise ArgumentError("attribution.not-finite", row=int(wrong[0]), value=str(self.outputs[wrong[0]]))
 
     def _at_layer(self, module: Module, rows: int) -> tuple[Array, Any]:
         """What the layer gives for x, and the network's output for that."""
@@ -141,7 +144,8 @@ class Question:
             return np.zeros_like(self.point)
         if not (isinstance(given, numbers.Real | Tensor | list) or hasattr(given, "__array__")):
             raise ArgumentTypeError("attribution.baseline", value=shown(given), type=type(given).__name__)
-        array = to_array(given)
+        # Python's own numbers are read in the input's dtype, so that they keep their digits.
+        array = to_array(given, self.point.dtype if self.point.dtype.kind == "f" else None)
         if array.shape not in ((), self.point.shape[1:], self.point.shape):
             raise ShapeError(
                 "attribution.baseline-shape", given=array.shape, row=self.point.shape[1:], whole=self.point.shape

@@ -22,9 +22,8 @@ class Attribution:
         "attention-rollout", "layerwise-relevance" or "shapley-values".
     scores : of the shape of `inputs`; of attention rollout (rows, positions).
     inputs : what the scores are for: the network's input, or, with `layer`, what that layer gave for it.
-    outputs : the explained output for each row, shape (rows,).
-    targets : which output that is, one for each row, in words such as "3"; none where nothing is explained in
-        particular.
+    outputs : the explained output for each row, shape (rows,); None where nothing is explained in particular.
+    targets : which output that is, one for each row, in words such as "3".
     layer : the layer whose output was explained in place of the input, or whose map was drawn.
     baseline : the input without what counts, of the shape of `inputs`; None where the method has none.
     baseline_outputs : the explained output for the baseline, shape (rows,).
@@ -37,7 +36,7 @@ class Attribution:
     method: str
     scores: Array
     inputs: Array
-    outputs: Array
+    outputs: Array | None = None
     targets: tuple[str, ...] = ()
     layer: str | None = None
     baseline: Array | None = None
@@ -85,7 +84,7 @@ class Attribution:
         rows = len(self.scores)
         head = text("attribution.head", title=self.title, shape=str(self.scores.shape))
         lines = [head if self.layer is None else f"{head} ({self.layer})"]
-        if self.targets:
+        if self.outputs is not None:
             shown = [f"{t} ({y:.4g})" for t, y in zip(self.targets, self.outputs.tolist(), strict=True)][:5]
             lines.append(text("attribution.line-target", targets=", ".join(shown) + (" ..." if rows > 5 else "")))
         if self.relative_error is not None and self.completeness_error is not None:

@@ -10,7 +10,8 @@ import numpy as np
 
 from pellucid._typing import Array
 from pellucid.core.check import Integer, Real, checked
-from pellucid.core.rng import fold, seed as key_of
+from pellucid.core.rng import fold
+from pellucid.core.rng import seed as key_of
 from pellucid.inspection.attribution.question import Question
 from pellucid.inspection.attribution.records import Attribution
 from pellucid.ops import normal

@@ -39,7 +39,8 @@ class Choice:
         if self.function is not None:
             return _of_function(self.function, y, len(rows))
         flat = y.reshape((len(rows), -1))
-        return flat[wrap(np.arange(len(rows))), wrap(self.places[rows])]  # type: ignore[index]
+        found: Tensor = flat[wrap(np.arange(len(rows))), wrap(self.places[rows])]  # type: ignore[index]
+        return found
 
 
 def checked_output(output: Any, rows: int) -> Tensor:
@@ -122,4 +123,5 @@ def _of_function(function: Callable[[Tensor], Any], y: Tensor, rows: int) -> Ten
         raise ArgumentTypeError("attribution.target-function", type=type(value).__name__)
     if value.size != rows or value.ndim > 2 or value.shape[:1] not in ((rows,), ()):
         raise ShapeError("attribution.target-function-shape", shape=value.shape, rows=rows)
-    return value.reshape((rows,))
+    one_each: Tensor = value.reshape((rows,))
+    return one_each
