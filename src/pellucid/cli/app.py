@@ -442,7 +442,7 @@ def _doctor() -> Command:
         ],
         (
             "pellucid doctor digits --layers 16,16",
-            "pellucid doctor table.csv --no-training",
+            "pellucid doctor table.csv --scale standardize --markdown",
             "pellucid doctor runs/digits --seeds 5",
         ),
     )

@@ -10,6 +10,10 @@ from pellucid.report.attribution_figure import attribution_bars, attribution_fig
 from pellucid.report.cost_figure import cost_figure
 from pellucid.report.cost_table import CostTable, cost_markdown, cost_table
 from pellucid.report.curves import curves
+from pellucid.report.explanation_html import explanation_html, explanation_page
+from pellucid.report.explanation_json import explanation_json
+from pellucid.report.explanation_latex import explanation_latex
+from pellucid.report.explanation_text import explanation_markdown, explanation_text
 from pellucid.report.figures import MOST_CLASSES, confusion, kernels, mistakes, sheet
 from pellucid.report.health_text import health_markdown, layer_rows
 from pellucid.report.landscape_figures import curvature_figure, landscape_figure, learning_rate_figure, noise_figure
@@ -32,6 +36,12 @@ __all__ = [
     "curvature_figure",
     "curvature_markdown",
     "curves",
+    "explanation_html",
+    "explanation_json",
+    "explanation_latex",
+    "explanation_markdown",
+    "explanation_page",
+    "explanation_text",
     "health_markdown",
     "kernels",
     "landscape_figure",
