@@ -23,6 +23,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", default=["eager_step"], metavar="NAME", help=NAMES)
     parser.add_argument("--peers", default=",".join(PEERS), help="libraries to compare with, separated by commas")
+    parser.add_argument(
+        "--without", default="", help="methods that do not take part, such as compiled,scan, separated by commas"
+    )
     parser.add_argument("--rounds", type=int, default=10, help="how often each is timed")
     parser.add_argument("--seconds", type=float, default=0.5, help="how long one round of one side takes at least")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report to this file too")
@@ -39,7 +42,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             if isinstance(work, Reach):
                 digits.write(Path(folder), work)
-            sides = sides_of(name, work, peers, Path(folder))
+            without = arguments.without.split(",")
+            sides = [s for s in sides_of(name, work, peers, Path(folder)) if s.method not in without]
             race(sides, arguments.rounds, arguments.seconds)
         report += "\n" + section(sides, work)
         if arguments.markdown is not None:

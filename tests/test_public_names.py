@@ -12,7 +12,7 @@ PUBLIC = {
         bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor bool broadcast_arrays
         broadcast_shapes broadcast_to can_cast cast ceil celu check_gradients clip compile compiler concat
         concatenate contract copysign cos cosh cost count_nonzero cumprod cumsum cumulative_prod cumulative_sum data
-        default_dtype diagonal diff divide dot e einsum elu empty empty_like enable_grad equal erf errors evaluate
+        default_dtype diagonal diff divide doctor dot e einsum elu empty empty_like enable_grad equal erf errors evaluate
         exp exp2 expand_dims explain expm1 eye finfo fit fit_many flatten flip float32 float64 floor floor_divide fold
         from_dlpack full full_like gather gelu get_num_threads glu graph greater greater_equal hardshrink
         hardsigmoid hardswish hardtanh hypot iinfo inf inspection int16 int32 int64 int8 integers is_grad_enabled isclose
@@ -65,6 +65,7 @@ PUBLIC = {
         learning_rate_test sharpness
         Attribution MaximalInput attention_rollout features grad_cam gradient_times_input integrated_gradients
         layerwise_relevance maximize_activation occlusion saliency shapley_values smooth_grad
+        Diagnosis Effect EpochHealth GradientsCompared HealthMonitor HealthReport LayerHealth Remedy RowsFitted doctor
     """,
     "pellucid.models": """
         CharLSTM GPT NextTokenLoss SpokenWordCNN SpokenWordGRU generate

@@ -8,7 +8,9 @@ import pytest
 from tests.cli.shell import call
 
 
-def test_a_run_that_is_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_is_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     done = call(capsys, "doctor", "digits", "--layers", "16", "--epochs", "3")
     assert (done.code, done.err) == (0, "")

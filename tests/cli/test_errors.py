@@ -179,8 +179,8 @@ a folder of IDX files, or a .npz or .csv file
         ["train", "digits", "--config", "typo.toml"],
         """ArgumentError: typo.toml has a key that is no setting: epoch
   given:    epoch
-  expected: keys among model, layers, activation, norm, dropout, init, dtype, loss, optimizer, lr, momentum, weight-decay, \
-schedule, epochs, batch-size, clip-norm, patience, validation, test-size, scale, augment, metrics, seed
+  expected: keys among model, layers, activation, norm, dropout, init, dtype, loss, optimizer, lr, momentum, \
+weight-decay, schedule, epochs, batch-size, clip-norm, patience, validation, test-size, scale, augment, metrics, seed
   fix:      did you mean epochs?
 """,
     ),

@@ -1,5 +1,5 @@
-"""`pellucid train --model` on pictures: what it leaves, that the model takes what `predict` and `evaluate` feed it, what is
-refused, and, slowly, the accuracy on the published test parts."""
+"""`pellucid train --model` on pictures: what it leaves, that the model takes what `predict` and `evaluate` feed it,
+what is refused, and, slowly, the accuracy on the published test parts."""
 
 from __future__ import annotations
 
@@ -48,9 +48,7 @@ def results(folder: str) -> dict:
 
 
 @pytest.mark.parametrize("model", ["cnn", "lenet5"])
-def test_a_run_on_pictures(
-    model: str, bars: tuple[np.ndarray, np.ndarray], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_on_pictures(model: str, bars: tuple[np.ndarray, np.ndarray], capsys: pytest.CaptureFixture[str]) -> None:
     x, y = bars
     np.savez("bars.npz", x=x, y=y, class_names=["row", "column"])
     options = ("--epochs", "6", "--scale", "standardize", "--augment", "flip,shift", "--batch-size", "16")

@@ -18,6 +18,7 @@ from pellucid.errors import ArgumentError, ArgumentTypeError, NonFiniteError
 from pellucid.inspection import Diagnosis, Effect, HealthMonitor, HealthReport, Remedy
 from pellucid.report import health_markdown
 from tests.inspection import health_cases as cases
+from tests.inspection import health_faults as faults
 
 
 @pytest.mark.slow
@@ -42,7 +43,7 @@ def test_nothing_is_found_on_mnist(data_folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("make", "name"), cases.FAULTS.values(), ids=cases.FAULTS)
+@pytest.mark.parametrize(("make", "name"), faults.FAULTS.values(), ids=faults.FAULTS)
 def test_a_planted_fault_is_named_first(make: Any, name: str) -> None:
     report = pl.doctor(**make(), prove=False)
     assert [d.name for d in report.diagnoses][:1] == [name], str(report)
@@ -59,18 +60,18 @@ def test_a_planted_fault_is_named_first(make: Any, name: str) -> None:
 @pytest.mark.parametrize(
     ("make", "remedy"),
     [
-        (cases.sorted_labels, "shuffle"),
-        (cases.large_feature, "scale-inputs"),
-        (cases.rare_class, "balance-classes"),
-        (cases.zero_weights, "draw-weights"),
-        (cases.tiny_weights, "draw-weights"),
-        (cases.ten_sigmoids, "relu"),
-        (cases.loud_last_layer, "smaller-last-layer"),
-        (cases.huge_targets, "scale-targets"),
-        (cases.high_rate, "lower-rate"),
-        (cases.high_rate_sgd, "lower-rate"),
-        (cases.low_rate, "raise-rate"),
-        (cases.overfitted, "stop-early"),
+        (faults.sorted_labels, "shuffle"),
+        (faults.large_feature, "scale-inputs"),
+        (faults.rare_class, "balance-classes"),
+        (faults.zero_weights, "draw-weights"),
+        (faults.tiny_weights, "draw-weights"),
+        (faults.ten_sigmoids, "relu"),
+        (faults.loud_last_layer, "smaller-last-layer"),
+        (faults.huge_targets, "scale-targets"),
+        (faults.high_rate, "lower-rate"),
+        (faults.high_rate_sgd, "lower-rate"),
+        (faults.low_rate, "raise-rate"),
+        (faults.overfitted, "stop-early"),
     ],
     ids=lambda x: getattr(x, "__name__", x),
 )
@@ -144,7 +145,7 @@ def test_a_monitor_changes_no_bit_of_a_run() -> None:
 
 
 def test_a_run_that_is_over_is_read_from_its_history() -> None:
-    made = cases.overfitted()
+    made = faults.overfitted()
     history = pl.fit(made["model"], made["data"], loss="mse", optimizer=made["optimizer"], epochs=80,
                      validation=made["validation"], verbose=0)  # fmt: skip
     report = pl.doctor(made["model"], made["data"], loss="mse", validation=made["validation"], history=history)
@@ -154,7 +155,7 @@ def test_a_run_that_is_over_is_read_from_its_history() -> None:
 
 
 def test_a_value_that_is_not_finite_is_traced_and_can_be_replayed() -> None:
-    made = cases.not_finite_later()
+    made = faults.not_finite_later()
     found = pl.doctor(**made, prove=False).diagnoses[0]
     assert isinstance(found.cause, NonFiniteError)
     assert found.cause.facts["op"] == "divide"
@@ -225,7 +226,7 @@ def test_verdicts() -> None:
 
 
 def test_a_diagnosis_in_words() -> None:
-    report = pl.doctor(**{**cases.loud_last_layer(), "epochs": 0, "prove": False})
+    report = pl.doctor(**{**faults.loud_last_layer(), "epochs": 0, "prove": False})
     lines = str(report).splitlines()
     assert lines[:3] == [
         "health of Sequential on 750 rows",

@@ -8,7 +8,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pellucid._text import text
 from pellucid.cli.output import say, table
 from pellucid.cli.planning import Plan, plan_rows
 from pellucid.cli.settings import gather
@@ -21,6 +20,7 @@ from pellucid.optim import OneCycleLR
 from pellucid.report import health_markdown, layer_rows
 
 _RECORD = "run.toml"
+_SEEDS = 3
 
 
 def diagnose(word: str, flags: dict[str, Any], options: dict[str, Any]) -> int:
@@ -37,7 +37,7 @@ def diagnose(word: str, flags: dict[str, Any], options: dict[str, Any]) -> int:
     if (folder / _RECORD).is_file():
         config = config or str(folder / _RECORD)
         word = _data_of(folder / _RECORD)
-    seeds = Whole(Integer(1, 100)).read("--seeds", options["seeds"] or "3")
+    seeds = Whole(Integer(1, 100)).read("--seeds", options["seeds"]) if options["seeds"] is not None else _SEEDS
     plan = plan_rows(word, gather(flags, config))
     parts, settings = plan.parts, plan.settings
     size = settings["batch_size"]
@@ -55,7 +55,7 @@ def diagnose(word: str, flags: dict[str, Any], options: dict[str, Any]) -> int:
         drop_last=leaves_one_row(plan),
         seed=settings["seed"],
         prove=options["proof"],
-        seeds=seeds,
+        seeds=seeds or _SEEDS,
     )
     if options["markdown"]:
         say(health_markdown(report))

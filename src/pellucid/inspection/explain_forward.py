@@ -62,7 +62,7 @@ class Forward:
 
     def _open(self, call: Call, value: Value, place: Place, steps: dict[tuple[int, Place], Step]) -> None:
         """The arithmetic of an element, and of what it was made of inside the same layer."""
-        found = self.terms.source(value, place)
+        found = self.terms.source(value, place, opening=True)
         name = self.names.element(value, place)
         inside = set(call.numbers)
         if isinstance(found, Leaf) or self.trace.makers.get(found[0].id) not in inside:

@@ -47,6 +47,7 @@ class Terms:
         self.trace, self.names, self.most = trace, names, most
         self._targets = {v.id for v in trace.graph.inputs[trace.num_inputs :]}
         self._inputs = {v.id for v in trace.graph.inputs[: trace.num_inputs]}
+        self._given = {v.id for call in names.calls for v in call.outputs}
         self._constants = {c.value.id for c in trace.graph.captured if c.constant}
 
     # Elements and their leaves
@@ -75,9 +76,17 @@ class Terms:
             return Leaf("", number)
         return Leaf(self.names.element(value, place), number, role, (value.id, place))
 
-    def source(self, value: Value, place: Place) -> Element | Leaf:
-        """Where an element that was only moved came from: an element that was given or computed, or a constant."""
+    def source(self, value: Value, place: Place, *, opening: bool = False) -> Element | Leaf:
+        """Where an element that was only moved came from: an element that was given or computed, or that a layer gave,
+        or a constant.
+
+        Parameters
+            opening : whether to look into the layer that gave the element itself
+        """
         while (maker := self.trace.maker(value)) is not None:
+            if value.id in self._given and not opening:
+                break
+            opening = False
             if maker.op.family == "movement":
                 found = self._moved(maker, place)
             elif maker.op.name == "positive":

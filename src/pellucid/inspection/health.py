@@ -1,6 +1,6 @@
-"""A network, data, a loss and perhaps an optimizer come in; a `HealthReport` leaves: what is wrong before training, and,
-with `epochs`, in a training run that is watched, each diagnosis with a remedy replayed to see what it is worth. Users and
-the command line call `doctor`.
+"""A network, data, a loss and perhaps an optimizer come in; a `HealthReport` leaves: what is wrong before training,
+and, with `epochs`, in a training run that is watched; each diagnosis that has a remedy is replayed to see what that is
+worth. Users and the command line call `doctor`.
 
 Whatever is trained is a copy. Rules stand in `health_layers`, `health_data` and `health_training`.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from pellucid.core.check import Flag, Integer, Real, checked
 from pellucid.data import Dataset, Loader
-from pellucid.errors import DataError, ModelError, PellucidError, ShapeError
+from pellucid.errors import DataError, PellucidError, ShapeError
 from pellucid.inspection.health_data import data_diagnoses, from_finding
 from pellucid.inspection.health_layers import fit_diagnoses, gradient_diagnoses, layer_diagnoses, start_diagnoses
 from pellucid.inspection.health_probe import probe
@@ -129,11 +129,13 @@ def doctor(
     Parameters
         model : the network, before or after training
         data : Dataset, (x, y) or Loader: the training part
-        loss, optimizer, schedule, augment : as `fit` takes them
+        loss, optimizer, schedule, augment : as `fit` takes them; a schedule that is a function of the optimizer should
+            take its highest rate from it, or a remedy that changes rates shows nothing
         validation : Dataset or (x, y) that is held out, or None
         epochs : of the run that is watched, and of the replays; 0 looks before training only, and replays are then of
             about 200 updates
-        batch_size, shuffle, drop_last, clip_norm, class_weight, seed : as `fit` takes them; a Loader's own where data is one
+        batch_size, shuffle, drop_last, clip_norm, class_weight, seed : as `fit` takes them; a Loader's own where data
+            is one
         history : of a run that is over and left `model` as it is: it is read instead of training
         prove : whether remedies are tried; that needs an optimizer
         seeds : replays with and without each remedy
@@ -148,7 +150,8 @@ def doctor(
         >>> doctor(net, data.two_moons(200), loss="cross_entropy").verdict
         'healthy'
         >>> moons = data.two_moons(200)
-        >>> sick = doctor(net, (moons.x * [1.0, 5000.0], moons.y), loss="cross_entropy", optimizer=optim.SGD(net.parameters(), lr=0.1), seeds=2)
+        >>> sgd = optim.SGD(net.parameters(), lr=0.1)
+        >>> sick = doctor(net, (moons.x * [1.0, 5000.0], moons.y), loss="cross_entropy", optimizer=sgd, seeds=2)
         >>> sick.diagnoses[0].name, sick.verdict, sick.diagnoses[0].remedy.name
         ('large-inputs', 'proved', 'scale-inputs')
     """

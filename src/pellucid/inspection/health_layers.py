@@ -1,6 +1,6 @@
-"""What was measured of a network's layers comes in; diagnoses leave: signals and gradients that vanish or explode on the
-way, units that are dead, values that are saturated, a loss that starts far from where it should, two rows that cannot be
-learned, gradients that are wrong.
+"""What was measured of a network's layers comes in; diagnoses leave: signals and gradients that vanish or explode on
+the way, units that are dead, values that are saturated, a loss that starts far from where it should, two rows that
+cannot be learned, gradients that are wrong.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pellucid.inspection.health_remedies import SQUASHING
 from pellucid.inspection.health_targets import DISTANCES, loss_kind
 from pellucid.nn import Hardsigmoid, Module, Sigmoid
 
-# What reaches the last layer of what entered the first, and what gradient comes back: beyond these a network of ordinary
-# weights and activations is never found.
+# What reaches the last layer of what entered the first, and what gradient comes back: networks of ordinary weights and
+# activations stay far within these.
 _VANISHED, _EXPLODED, _GAIN = 5e-3, 50.0, 2.5
 _NO_GRADIENT, _TOO_MUCH_GRADIENT = 1e-4, 1e4
 _SHARE = 0.5
@@ -184,5 +184,3 @@ def _found(
     remedies: tuple[Remedy, ...],
 ) -> Diagnosis:
     return Diagnosis(name, severity, phase, f"health.{name}", facts, evidence, layers, remedies=remedies)
-
-

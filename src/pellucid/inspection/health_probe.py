@@ -65,6 +65,7 @@ class _Watched:
         self.seen: list[_Seen] = []
         self._by_module: dict[int, _Seen] = {}
         self._handles: list[Any] = []
+        self._latest: _Seen | None = None
         for name, module in model.named_modules():
             if carries_weights(module):
                 self._handles.append(module.register_forward_hook(self._hook(name)))
@@ -83,18 +84,20 @@ class _Watched:
                 self.seen.append(seen)
             seen.inputs = None if first is None else first.data
             seen.outputs = result
+            self._latest = seen
 
         return look
 
     def _activated(self, module: Module, args: tuple[Any, ...], output: Any) -> None:
-        if not self.seen or not isinstance(output, Tensor):
+        before = self._latest
+        if before is None or not isinstance(output, Tensor):
             return
-        before, y = self.seen[-1], output.data
+        y = output.data
         if isinstance(module, ReLU | ReLU6):
             axis = 1 if y.ndim == 4 or "Conv" in type(before.module).__name__ else y.ndim - 1
-            alive = (y > 0).any(axis=tuple(n for n in range(y.ndim) if n != axis))
-            same = before.alive is not None and before.alive.shape == alive.shape
-            before.alive = before.alive | alive if same else alive
+            alive: Array = np.asarray((y > 0).any(axis=tuple(n for n in range(y.ndim) if n != axis)))
+            known = before.alive
+            before.alive = alive if known is None or known.shape != alive.shape else np.logical_or(known, alive)
         elif isinstance(module, Sigmoid | Hardsigmoid):
             before.saturated.append(float((y * (1 - y) < _SIGMOID_ENDS).mean()))
         elif isinstance(module, Tanh | Hardtanh):
@@ -129,7 +132,7 @@ def probe(
     part = data[:: max(1, -(-len(data) // rows))]
     with unchanged(model, seed=0, training=True, optimizer=optimizer), quiet():
         with _watching(model) as watched, enable_grad():
-            value = loss(model(wrap(part.x)), wrap(part.y))  # type: ignore[arg-type]
+            value = loss(model(wrap(part.x)), wrap(part.y))
         layers = watched.seen
         gradients = _gradients(value, layers)
         health = {id(s): _of(s, g, len(part)) for s, g in zip(layers, gradients, strict=True)}

@@ -1,5 +1,5 @@
-"""What `doctor` and `HealthMonitor` return: diagnoses with their evidence and the measured effect of their remedies, and
-the measurements that they were read from. Rules fill these in; `report` and the command line print them.
+"""What `doctor` and `HealthMonitor` return: diagnoses with their evidence and the measured effect of their remedies,
+and the measurements that they were read from. Rules fill these in; `report` and the command line print them.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ def weighted(model: Module) -> list[tuple[str, Any]]:
         (name, m)
         for name, m in model.named_modules()
         if isinstance(vars(m).get("weight"), Parameter)
-        and m.weight.ndim >= 2  # type: ignore[attr-defined]
-        and m.weight.requires_grad  # type: ignore[attr-defined]
+        and m.weight.ndim >= 2
+        and m.weight.requires_grad
         and not m.takes_indices
     ]
 

@@ -1,11 +1,13 @@
-"""A network, rows and a loss come in; two trials of a copy of it leave: two rows learned by heart, and the gradients of a
-sample of weights compared with differences. The network itself is not touched. `doctor` calls both before training.
+"""A network, rows and a loss come in; two trials of a copy of it leave: two rows learned by heart, and the gradients of
+a sample of weights compared with differences. The network itself is not touched. `doctor` calls both before training.
 """
 
 from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ _DRAWS = np.array([0, 0], np.uint64)
 # Of what a constant output reaches; sequences, of which two rows are many targets, need not be learned so far.
 _WANTED, _WANTED_OF_MANY = 0.2, 0.6
 _PER_PARAMETER, _PARAMETERS = 2, 24
+_FINER = (1e-5, 1e-6, 1e-7)
 _SEARCHED = 512
 
 
@@ -96,7 +99,7 @@ def compare_gradients(model: Module, data: Dataset, loss: Any, *, seed: int = 0)
     """
     one: Any = copy.deepcopy(model).eval().double()
     rows = data[:8].as_floats(np.float64, keep_integers=data.x.dtype.kind != "f")
-    x, y = wrap(rows.x), wrap(rows.y)  # type: ignore[arg-type]
+    x, y = wrap(rows.x), wrap(rows.y)
     criterion = copy.deepcopy(loss)
     if isinstance(criterion, Module):
         criterion.double()
@@ -113,13 +116,12 @@ def compare_gradients(model: Module, data: Dataset, loss: Any, *, seed: int = 0)
             # What the loss does not reach at all is a finding of its own.
             for index in [] if g is None else _chosen(g.data, random):
                 computed = float(g.data[index])
-                expected, sure = _difference(one, criterion, x, y, p, index, float(value.data.mean()))
-                if not sure:
+                loss_at = partial(_loss_at, one, criterion, x, y, p, index)
+                expected, off = _difference(loss_at, float(value.data.mean()), computed)
+                if off is None:
                     skipped += 1
                     continue
                 checked += 1
-                allowed = 1e-7 + 1e-4 * max(abs(computed), abs(expected))
-                off = abs(computed - expected) / allowed
                 passed = passed and off <= 1
                 if off > worst:
                     worst, shown = off, (f"{name}[{', '.join(map(str, index))}]", computed, expected)
@@ -134,24 +136,31 @@ def _chosen(gradient: Array, random: np.random.Generator) -> list[tuple[int, ...
     return [tuple(int(i) for i in np.unravel_index(place, gradient.shape)) for place in largest]
 
 
-def _difference(
-    model: Module, loss: Any, x: Tensor, y: Tensor, p: Tensor, index: tuple[int, ...], middle: float
-) -> tuple[float, bool]:
-    """The central difference, and whether both sides agree, as they do but at a kink or a jump."""
+def _loss_at(model: Module, loss: Any, x: Tensor, y: Tensor, p: Tensor, index: tuple[int, ...], change: float) -> float:
+    """The loss where one weight is changed."""
     original = p.data
-    slope, sure = 0.0, False
-    for step in (1e-5, 1e-6):
-        ends = []
-        for sign in (1, -1):
-            p.data = original.copy()
-            p.data[index] += sign * step
-            with own_draws(_DRAWS), no_grad():
-                ends.append(float(loss(model(x), y).data.mean()))
+    p.data = original.copy()
+    p.data[index] += change
+    try:
+        with own_draws(_DRAWS), no_grad():
+            return float(loss(model(x), y).data.mean())
+    finally:
         p.data = original
-        slope = (ends[0] - ends[1]) / (2 * step)
-        apart = abs((ends[0] - middle) - (middle - ends[1])) / step
-        # Curvature sets the sides of a smooth function apart by the step times the second derivative.
-        sure = math.isfinite(slope) and apart <= 1e-3 * max(abs(slope), 1e-3) + 1e3 * step
-        if sure:
-            break
-    return slope, sure
+
+
+def _difference(loss_at: Callable[[float], float], middle: float, computed: float) -> tuple[float, float | None]:
+    """The difference quotient, and how far the computed gradient is off, in units of what is allowed; None at a kink or
+    a jump, where the slopes of both sides do not come together however small the step."""
+    slope, off, sides, allowed = 0.0, math.inf, [], 0.0
+    for step in _FINER:
+        above, below = loss_at(step), loss_at(-step)
+        slope = (above - below) / (2 * step)
+        noise = 16 * np.finfo(np.float64).eps * max(abs(above), abs(below), abs(middle)) / step
+        allowed = 1e-9 + 1e-4 * max(abs(computed), abs(slope)) + noise
+        off = abs(computed - slope) / allowed
+        if off <= 1:
+            return slope, off
+        sides.append(abs((above - middle) - (middle - below)) / step)
+    if not math.isfinite(slope) or (sides[-1] > 0.5 * sides[0] and sides[-1] > 4 * allowed):
+        return slope, None
+    return slope, off

@@ -1,8 +1,8 @@
 """A training run comes in, watched by a callback or read from its history; diagnoses leave: rates that are too high or
 too low, losses that do not move, overfitting, values that are not finite, and layers that die on the way.
 
-The callback looks after epochs 1, 2, 3, 5, 9, 17, ... and at the end, at 256 rows, so that it costs next to nothing, and
-changes no bit of the run.
+The callback looks after epochs 1, 2, 3, 5, 9, 17, ... and at the end, at 256 rows, so that it costs next to nothing,
+and changes no bit of the run.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pellucid.train import Callback, History, Run
 _FAST, _SLOW = 0.05, 1e-5
 _STUCK, _NOT_LEARNED = 0.05, 0.9
 _RISEN, _VALIDATION_RISEN, _APART = 1.5, 1.3, 2.0
+_RISEN_A_LITTLE, _FAR_APART = 1.1, 10.0
 _EPOCHS_SINCE = 3
 _DEAD_WHILE_STUCK, _DEAD_ANYHOW = 0.5, 0.9
 # The first update of a run may be long, as Adam's is; one of the weights' own length never is right.
@@ -69,7 +70,8 @@ class Course:
     @property
     def stuck(self) -> bool:
         """Whether it learned nothing to speak of."""
-        losses, reference = self.history["loss"] if len(self.history) else [], self.reference
+        losses: list[float] = self.history["loss"] if len(self.history) else []
+        reference = self.reference
         if not losses or reference is None:
             return False
         start = self.start if self.start is not None else losses[0]
@@ -80,7 +82,7 @@ class Course:
     def learned(self) -> bool:
         """Whether the last loss is clearly below that of a constant output."""
         reference = self.reference
-        return bool(len(self.history)) and reference is not None and self.history["loss"][-1] < 0.5 * reference
+        return bool(len(self.history)) and reference is not None and bool(self.history["loss"][-1] < 0.5 * reference)
 
 
 class HealthMonitor(Callback):
@@ -134,7 +136,12 @@ class HealthMonitor(Callback):
         self.diagnoses = tuple(course_diagnoses(self.course(run.history, run.loss, run.loader.data, last), run.model))
 
     def course(
-        self, history: History, loss: Any, data: Dataset, last: tuple[LayerHealth, ...], error: PellucidError | None = None
+        self,
+        history: History,
+        loss: Any,
+        data: Dataset,
+        last: tuple[LayerHealth, ...],
+        error: PellucidError | None = None,
     ) -> Course:
         """What the rules read."""
         return Course(history, self.start, constant_loss(loss, data.y), tuple(self.looks), last, error, self.first)
@@ -162,7 +169,7 @@ def course_diagnoses(course: Course, model: Any) -> Iterator[Diagnosis]:
             for d in layer_diagnoses(
                 course.last, model, "during", share=_DEAD_WHILE_STUCK if not course.learned else _DEAD_ANYHOW
             )
-            if not course.learned or d.name in ("dead-units",)
+            if not course.learned or d.name == "dead-units"
         ]
         yield from found
         # A rate that broke the layers comes first; layers that nobody broke explain a loss that does not move.
@@ -170,7 +177,7 @@ def course_diagnoses(course: Course, model: Any) -> Iterator[Diagnosis]:
         yield from (replace(d, because=broken) for d in layers)
         if stuck and not found and not layers:
             yield _unmoved(course)
-        yield from _overfitting(course.history)
+        yield from _overfitting(course)
 
 
 def _facts(course: Course) -> dict[str, Any]:
@@ -246,13 +253,20 @@ def _unmoved(course: Course) -> Diagnosis:
     )
 
 
-def _overfitting(history: History) -> Iterator[Diagnosis]:
+def _overfitting(course: Course) -> Iterator[Diagnosis]:
+    """A held-out loss that rises while that of the training rows falls: by a third, or by a tenth where it is ten times
+    the other and little better than knowing nothing. Where it is a small share of knowing nothing, it may rise."""
+    history = course.history
     if "val_loss" not in history or len(history) < _EPOCHS_SINCE + 2:
         return
     held_out, own = history["val_loss"], history["loss"]
     best = min(range(len(held_out)), key=lambda n: held_out[n])
     last = held_out[-1]
-    if len(held_out) - 1 - best < _EPOCHS_SINCE or last < _VALIDATION_RISEN * held_out[best] or last < _APART * own[-1]:
+    rise, apart = last / max(held_out[best], 1e-12), last / max(own[-1], 1e-12)
+    constant = course.constant or last
+    much = rise > _VALIDATION_RISEN and apart > _APART and last > 0.1 * constant
+    useless = rise > _RISEN_A_LITTLE and apart > _FAR_APART and last > 0.5 * constant
+    if len(held_out) - 1 - best < _EPOCHS_SINCE or not (much or useless):
         return
     facts = {
         "best": f"{held_out[best]:.4g}",

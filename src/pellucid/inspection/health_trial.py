@@ -19,8 +19,8 @@ from pellucid.core.rng import default_generator, manual_seed
 from pellucid.core.tensor import wrap
 from pellucid.data import Dataset
 from pellucid.errors import PellucidError, PellucidWarning
-from pellucid.inspection.health_remedies import change
 from pellucid.inspection.health_records import Effect, Remedy
+from pellucid.inspection.health_remedies import change
 from pellucid.inspection.health_targets import constant_loss
 from pellucid.nn import Module
 from pellucid.train import Callback, History, fit

@@ -13,8 +13,8 @@ _CHANCE = Real(0, 1, right_open=True)
 
 
 class SmallCNN(Module):
-    """Three convolutions, each with batch normalisation; then the means over nine parts of the picture, so that any size
-    will do and what is above still differs from what is below.
+    """Three convolutions, each with batch normalisation; then the means over nine parts of the picture, so that any
+    size will do and what is above still differs from what is below.
 
     With pictures of 28 x 28 in one channel, 61,042 parameters:
 

@@ -14,7 +14,7 @@ def layer_rows(layers: Sequence[LayerHealth]) -> tuple[tuple[str, ...], list[tup
     """Headings, and a row for each layer: spread over rows of what enters and leaves, gradient, dead units, saturated
     values, and how far an update moves it."""
     names = ("layer", "kind", "input", "output", "gradient", "dead", "saturated", "update")
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             layer.name,
             layer.kind,

@@ -129,11 +129,11 @@ def test_it_says_what_it_means_in_both_languages() -> None:
         "sum is off  by at most 0, 0 of what it should be",
         "with        tolerance=0.01, steps=8",
         "meaning     each number's share of the difference between this output and the baseline's",
-        (
-            "caveat      another baseline gives other shares; inputs between the two may be unlike anything the network "
-            "was trained on"
-        ),
+        f"caveat      {found.caveat}",
     ]
+    assert found.caveat == (
+        "another baseline gives other shares; inputs between the two may be unlike anything the network was trained on"
+    )
     pl.set_language("zh")
     try:
         assert str(found).splitlines()[0] == "积分梯度：得分 (1, 3)"
