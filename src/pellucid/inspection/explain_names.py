@@ -165,9 +165,14 @@ def _letter(trace: Trace, call: Call, weighted: bool, has_parameters: bool) -> s
     if weighted:
         computed = [i for i in instructions if i.op.family != "movement" and i.op.name != "add"]
         return "z" if len(computed) == 1 else "h"
-    last = trace.maker(call.outputs[-1])
+    # An activation turns one tensor into another of its shape.
+    made = {i.output.id for i in instructions} | {c.value.id for c in trace.graph.captured}
+    given = {
+        x.id: x
+        for i in instructions
+        for x in i.inputs
+        if isinstance(x, Value) and x.id not in made and x.spec.dtype.kind == "f"
+    }
     smooth = all(i.op.family in ("elementwise", "reduction") for i in instructions)
-    same = last is not None and any(
-        isinstance(x, Value) and x.spec.shape == call.outputs[-1].spec.shape for x in instructions[0].inputs
-    )
+    same = [x.spec.shape for x in given.values()] == [call.outputs[-1].spec.shape]
     return "a" if smooth and same and not has_parameters else "h"
