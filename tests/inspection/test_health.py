@@ -245,6 +245,8 @@ def test_a_diagnosis_in_words() -> None:
         ({"loss": 3}, ArgumentTypeError),
         ({"optimizer": 3}, ArgumentTypeError),
         ({"model": 3}, ArgumentTypeError),
+        ({"optimizer": None}, ArgumentError),
+        ({"history": pl.train.History()}, ArgumentError),
     ],
 )
 def test_what_cannot_be_is_refused(options: dict[str, Any], error: type[Exception]) -> None:

@@ -280,3 +280,16 @@ def test_dropout_is_at_work_in_training_alone() -> None:
     assert not np.array_equal(model(TOKENS).data, model(TOKENS).data)
     model.eval()
     np.testing.assert_array_equal(model(TOKENS).data, model(TOKENS).data)
+
+
+def test_who_looked_where_can_be_read_after_a_forward() -> None:
+    model = pl.models.GPT(vocab_size=11, block_size=8, n_layer=2, n_head=2, n_embd=8).eval()
+    model(np.random.default_rng(0).integers(0, 11, (3, 6)))
+    maps = pl.nn.attention_maps(model)
+    assert [m.shape for m in maps.values()] == [(3, 2, 6, 6)] * 2
+    for m in maps.values():
+        np.testing.assert_allclose(m.numpy().sum(-1), 1.0, rtol=1e-6)
+        assert not np.triu(m.numpy(), 1).any()  # no place looks ahead
+    layer = model.h[0].attn
+    with pl.no_grad():
+        assert np.array_equal(layer.attention_weights.numpy(), next(iter(maps.values())).numpy())

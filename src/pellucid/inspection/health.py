@@ -15,7 +15,7 @@ from typing import Any
 
 from pellucid.core.check import Flag, Integer, Real, checked
 from pellucid.data import Dataset, Loader
-from pellucid.errors import DataError, PellucidError, ShapeError
+from pellucid.errors import ArgumentError, DataError, PellucidError, ShapeError
 from pellucid.inspection.health_data import data_diagnoses, from_finding
 from pellucid.inspection.health_layers import fit_diagnoses, gradient_diagnoses, layer_diagnoses, start_diagnoses
 from pellucid.inspection.health_probe import probe
@@ -156,6 +156,10 @@ def doctor(
         ('large-inputs', 'proved', 'scale-inputs')
     """
     criterion = make_loss(loss)
+    if epochs and optimizer is None:
+        raise ArgumentError("health.no-optimizer", epochs=epochs)
+    if epochs and history is not None:
+        raise ArgumentError("health.history-and-epochs", epochs=epochs)
     if isinstance(data, Loader):
         batch_size, shuffle, seed, augment = data.batch_size, data.shuffle, data.seed, data.augment
         drop_last = data.drop_last
@@ -266,7 +270,7 @@ def _before(trial: Trial) -> _Looked:
     with suppress(PellucidError):
         shape = (len(few), *_output_shape(model, few))
         looked.uninformed = uninformed_loss(loss, few.y, shape)
-        found += start_diagnoses(loss, looked.start, looked.uninformed, looked.layers[-1] if looked.layers else None)
+        found += start_diagnoses(loss, looked.start, looked.uninformed, looked.layers)
     with suppress(PellucidError):
         looked.fitted = fit_two_rows(model, rows, loss)
         found += fit_diagnoses(looked.fitted)
@@ -360,7 +364,8 @@ def _proved(found: list[Diagnosis], trial: Trial, seeds: int) -> list[Diagnosis]
         short = replace(short, epochs=max(1, -(-_PROOF_STEPS // max(1, -(-len(short.train) // int(size))))))
     replays = Replays(short, seeds)
     for d in found:
-        if not d.remedies or d.because or left == 0:
+        # From the last weights of a run that is over, nothing of it can be replayed.
+        if not d.remedies or d.because or d.phase == "after" or left == 0:
             result.append(d)
             continue
         left -= 1

@@ -29,7 +29,7 @@ _VANISHED, _EXPLODED, _GAIN = 5e-3, 50.0, 2.5
 _NO_GRADIENT, _TOO_MUCH_GRADIENT = 1e-4, 1e4
 _SHARE = 0.5
 _SIGMOIDS, _MANY_SIGMOIDS = (Sigmoid, Hardsigmoid), 4
-_START_FACTOR, _START_MORE, _START_DISTANCE = 1.5, 1.0, 25.0
+_START_FACTOR, _START_MORE, _START_DISTANCE, _START_GAIN = 1.5, 1.0, 25.0, 3.0
 
 
 def layer_diagnoses(
@@ -116,19 +116,25 @@ def _units(layers: Sequence[LayerHealth], phase: Phase, share: float) -> Iterato
             yield _found(name, severity, phase, facts, {"share": most}, tuple(x.name for x, _ in bad), remedies)
 
 
-def start_diagnoses(loss: Any, start: float, uninformed: float | None, last: LayerHealth | None) -> Iterator[Diagnosis]:
+def start_diagnoses(
+    loss: Any, start: float, uninformed: float | None, layers: Sequence[LayerHealth]
+) -> Iterator[Diagnosis]:
     """A loss at the start far above that of outputs that say nothing.
 
     Parameters
         start : the loss before the first step
         uninformed : what it should be about
-        last : the last layer with weights
+        layers : the layers with weights
     """
     if uninformed is None or not math.isfinite(start):
         return
     far = loss_kind(loss) in DISTANCES
     limit = _START_DISTANCE * uninformed if far else _START_FACTOR * uninformed + _START_MORE
     if start <= limit or uninformed <= 0:
+        return
+    last = layers[-1] if layers else None
+    if last is not None and 1 < last.output_std <= _START_GAIN * layers[0].input_std:
+        # Outputs that are large because the inputs are: weights have no part in it.
         return
     facts = {
         "start": f"{start:.4g}",

@@ -23,7 +23,7 @@ from pellucid.inspection.health_targets import constant_loss
 from pellucid.train import Callback, History, Run
 
 # An update that moves weights by more than a share of 1/20 is no small step; ordinary ones are near 1/1000.
-_FAST, _SLOW = 0.05, 1e-5
+_FAST, _FASTER, _SLOW = 0.05, 0.3, 1e-5
 _STUCK, _NOT_LEARNED = 0.05, 0.9
 _RISEN, _VALIDATION_RISEN, _APART = 1.5, 1.3, 2.0
 _RISEN_A_LITTLE, _FAR_APART = 1.1, 10.0
@@ -213,8 +213,10 @@ def _rates(course: Course, stuck: bool) -> Iterator[Diagnosis]:
     start = course.start if course.start is not None else losses[0]
     worse = reference is not None and losses[-1] > _RISEN * max(reference, min(start, reference * 2))
     first = median_ratio(course.first)
-    fast = (ratio is not None and ratio > _FAST) or (first is not None and first > _FAST_AT_FIRST)
-    if worse or (fast and not course.learned and (stuck or _uneven(losses))):
+    giant = first is not None and first > _FAST_AT_FIRST
+    fast, faster = (giant or (ratio is not None and ratio > limit) for limit in (_FAST, _FASTER))
+    # A network that has learned what there is to learn may go to and fro a little, and end above half of the loss.
+    if worse or (not course.learned and ((fast and stuck) or (faster and _uneven(losses)))):
         yield _rate("learning-rate-too-high", course, _lower(course))
     elif ratio is not None and ratio < _SLOW and not course.learned and not fast:
         yield _rate("learning-rate-too-low", course, _higher(course))

@@ -15,6 +15,8 @@ from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.models.language import as_sequences
 from pellucid.nn import Dropout, Embedding, LayerNorm, Linear, Module, ModuleList, init
+from pellucid.nn.attention.maps import Attending, keep
+from pellucid.nn.attention.masks import causal_mask
 from pellucid.nn.functional import gelu, scaled_dot_product_attention
 from pellucid.ops.shape import reshape, split, swapaxes
 
@@ -27,7 +29,7 @@ def _linear(in_features: int, out_features: int, bias: bool, std: float, dtype: 
     return layer
 
 
-class CausalSelfAttention(Module):
+class CausalSelfAttention(Attending):
     """Every place of a sequence gathers from the places up to it what its query asks for, in several heads.
 
         y = c_proj(concat over heads of softmax(q·kᵀ / √d, up to the place itself)·v),  q, k, v = parts of c_attn(x)
@@ -63,6 +65,7 @@ class CausalSelfAttention(Module):
         sequences, places, features = x.shape
         heads = (sequences, places, self.n_head, features // self.n_head)
         q, k, v = (swapaxes(reshape(part, heads), 1, 2) for part in split(self.c_attn(x), 3, axis=-1))
+        keep(self, q, k, causal_mask(places, places), None, batched=True)
         dropout = self.dropout if self.training else 0.0
         y = scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
         y = reshape(swapaxes(y, 1, 2), (sequences, places, features))

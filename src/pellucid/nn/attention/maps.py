@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 from pellucid._typing import Array
@@ -23,10 +23,7 @@ from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import ModelError, RecordingError
 from pellucid.nn._calls import calls
 from pellucid.nn.attention.scaled_dot_product import attention_weights
-
-if TYPE_CHECKING:
-    from pellucid.nn.attention.multihead import MultiheadAttention
-    from pellucid.nn.module import Module
+from pellucid.nn.module import Module
 
 
 @dataclass(frozen=True)
@@ -60,8 +57,24 @@ _numbers = count()
 _last: WeakKeyDictionary[Module, _Compared | _Compiled] = WeakKeyDictionary()
 
 
+class Attending(Module):
+    """A layer whose attention can be read after a forward: in its own, it says what it compares by `keep`."""
+
+    keep_attention = True
+
+    @property
+    def attention_weights(self) -> Tensor:
+        """How much each query took of each value in the last forward, head by head, before dropout; computed when it
+        is read, without a history. Shape (N, num_heads, L, S); a single sequence has no N.
+
+        Raises
+            ModelError: there was no forward, or a compiled function did it.
+        """
+        return attention_map(self)
+
+
 def keep(
-    layer: MultiheadAttention, query: Tensor, key: Tensor, allowed: Tensor | None, added: Tensor | None, batched: bool
+    layer: Attending, query: Tensor, key: Tensor, allowed: Tensor | None, added: Tensor | None, batched: bool
 ) -> None:
     """Keep what a forward compares, in place of what the one before it did; nothing, where the layer says so."""
     if _aside.forwards:
@@ -135,7 +148,8 @@ def attention_maps(model: Module) -> dict[str, Tensor]:
     did not run in that forward are left out; of one that ran several times it is the last time.
 
     Parameters
-        model : a network with `MultiheadAttention` in it, after a forward that no compiled function did.
+        model : a network with attention layers in it (`MultiheadAttention`, or that of `models.GPT`), after a forward
+            that no compiled function did.
     Returns
         dict of the layers' names to Tensors, shape (N, heads, L, S), without a history; without N for a single sequence
     Raises
@@ -147,9 +161,7 @@ def attention_maps(model: Module) -> dict[str, Tensor]:
         >>> {name: m.shape for name, m in nn.attention_maps(model).items()}["layers.0.self_attn"]
         (5, 2, 4, 4)
     """
-    from pellucid.nn.attention.multihead import MultiheadAttention
-
-    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, MultiheadAttention)}
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, Attending)}
     label = type(model).__name__
     if not layers:
         raise ModelError("attention.no-layers", model=label)

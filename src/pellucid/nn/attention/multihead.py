@@ -14,18 +14,18 @@ from pellucid.core.context import default_dtype, scope
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn import init
-from pellucid.nn.attention.maps import attention_map, keep
+from pellucid.nn.attention.maps import Attending, keep
 from pellucid.nn.attention.masks import combined, with_further_keys
 from pellucid.nn.attention.scaled_dot_product import attention_weights
 from pellucid.nn.dropout import dropout
 from pellucid.nn.linear import Linear, linear
-from pellucid.nn.module import Module, Parameter
+from pellucid.nn.module import Parameter
 from pellucid.ops.linalg import matmul
 from pellucid.ops.reduce import mean
 from pellucid.ops.shape import broadcast_to, concatenate, expand_dims, pad, permute, reshape, squeeze
 
 
-class MultiheadAttention(Module):
+class MultiheadAttention(Attending):
     """Attention in several heads, each with projections of its own, put together by a last linear layer.
 
         y = concatenate(head_1, ..., head_h)·Woᵀ + bo,
@@ -70,7 +70,6 @@ class MultiheadAttention(Module):
         ((5, 4, 8), (5, 4, 4), (5, 2, 4, 4))
     """
 
-    keep_attention = True
     in_proj_weight: Parameter | None
     q_proj_weight: Parameter | None
     k_proj_weight: Parameter | None
@@ -196,16 +195,6 @@ class MultiheadAttention(Module):
             return y, None
         shown = mean(weights, 1) if average_attn_weights else weights
         return y, shown if batched else shown[0]
-
-    @property
-    def attention_weights(self) -> Tensor:
-        """How much each query took of each value in the last forward, head by head, before dropout; computed when it
-        is read, without a history. Shape (N, num_heads, L, S); a single sequence has no N.
-
-        Raises
-            ModelError: there was no forward, or a compiled function did it.
-        """
-        return attention_map(self)
 
     def _products(self, q: Shape, k: Shape, v: Shape) -> tuple[Shape, bool]:
         """The shape of the products of queries and keys, (N, heads, L, S), and whether there is a batch.
