@@ -89,7 +89,12 @@ def squared(x: pl.Tensor) -> pl.Tensor:
     return pl.square(pl.relu(x))
 
 
-@pytest.mark.parametrize("activation", ["gelu", nn.Tanh(), nn.PReLU(), squared], ids=str)
+@pytest.mark.parametrize(
+    "activation",
+    ["gelu", nn.Tanh(), nn.PReLU(), squared],
+    ids=str,
+    ids=lambda a: a if isinstance(a, str) else getattr(a, "__name__", type(a).__name__),
+)
 def test_activations(activation: Any) -> None:
     pl.manual_seed(0)
     layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, activation, norm_first=True, batch_first=True).double()

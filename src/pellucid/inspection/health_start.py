@@ -150,8 +150,8 @@ def _loss_at(model: Module, loss: Any, x: Tensor, y: Tensor, p: Tensor, index: t
 
 def _difference(loss_at: Callable[[float], float], middle: float, computed: float) -> tuple[float, float | None]:
     """The difference quotient, and how far the computed gradient is off, in units of what is allowed; None at a kink or
-    a jump, where the slopes of both sides do not come together however small the step."""
-    slope, off, sides, allowed = 0.0, math.inf, [], 0.0
+    a jump, where the slopes of both sides have not come together at the smallest step."""
+    slope, off, sides, allowed = 0.0, math.inf, 0.0, 0.0
     for step in _FINER:
         above, below = loss_at(step), loss_at(-step)
         slope = (above - below) / (2 * step)
@@ -160,7 +160,7 @@ def _difference(loss_at: Callable[[float], float], middle: float, computed: floa
         off = abs(computed - slope) / allowed
         if off <= 1:
             return slope, off
-        sides.append(abs((above - middle) - (middle - below)) / step)
-    if not math.isfinite(slope) or (sides[-1] > 0.5 * sides[0] and sides[-1] > 4 * allowed):
+        sides = abs((above - middle) - (middle - below)) / step
+    if not math.isfinite(slope) or sides > 4 * allowed:
         return slope, None
     return slope, off

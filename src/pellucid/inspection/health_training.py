@@ -23,12 +23,12 @@ from pellucid.inspection.health_targets import constant_loss
 from pellucid.train import Callback, History, Run
 
 # An update that moves weights by more than a share of 1/20 is no small step; ordinary ones are near 1/1000.
-_FAST, _FASTER, _SLOW = 0.05, 0.3, 1e-5
+_FAST, _FASTER, _SLOW, _SLOW_AND_STUCK = 0.05, 0.3, 1e-5, 1e-4
 _STUCK, _NOT_LEARNED = 0.05, 0.9
 _RISEN, _VALIDATION_RISEN, _APART = 1.5, 1.3, 2.0
 _RISEN_A_LITTLE, _FAR_APART = 1.1, 10.0
 _EPOCHS_SINCE = 3
-_DEAD_WHILE_STUCK, _DEAD_ANYHOW = 0.5, 0.9
+_DEAD_WHILE_STUCK, _DEAD_ANYHOW, _FEW_DEAD = 0.5, 0.9, 0.2
 # The first update of a run may be long, as Adam's is; one of the weights' own length never is right.
 _FAST_AT_FIRST = 1.0
 _ORDINARY = 3e-3
@@ -216,10 +216,19 @@ def _rates(course: Course, stuck: bool) -> Iterator[Diagnosis]:
     giant = first is not None and first > _FAST_AT_FIRST
     fast, faster = (giant or (ratio is not None and ratio > limit) for limit in (_FAST, _FASTER))
     # A network that has learned what there is to learn may go to and fro a little, and end above half of the loss.
-    if worse or (not course.learned and ((fast and stuck) or (faster and _uneven(losses)))):
+    leapt = reference is not None and max(losses) > _RISEN * max(start, reference)
+    too_fast = (fast and stuck) or (faster and _uneven(losses)) or leapt or _killed(course)
+    slow = ratio is not None and (ratio < _SLOW or (stuck and ratio < _SLOW_AND_STUCK))
+    if worse or (too_fast and not course.learned):
         yield _rate("learning-rate-too-high", course, _lower(course))
-    elif ratio is not None and ratio < _SLOW and not course.learned and not fast:
+    elif slow and not course.learned and not fast:
         yield _rate("learning-rate-too-low", course, _higher(course))
+
+
+def _killed(course: Course) -> bool:
+    """Whether most units of a layer died that lived before the first step: one update too long is enough for that."""
+    lived = {x.name for x in course.first if x.dead is not None and x.dead < _FEW_DEAD}
+    return any(x.name in lived and x.dead is not None and x.dead > _DEAD_WHILE_STUCK for x in course.last)
 
 
 def _uneven(losses: Sequence[float]) -> bool:
