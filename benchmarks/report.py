@@ -153,8 +153,8 @@ def heading(rounds: int) -> str:
 - pellucid's `fit` is a whole call of `pellucid.fit` without metrics or checks, timed over the second half of its epochs
   as its history tells them, shuffling included; `whole` is that call from start to end; `step` and `eager` are loops
   over batches. Peers are given the order of the rows for nothing, and are timed after compiling.
-- `last` has the channels of pictures last in memory; `scan` compiles the loop over the batches too; `script` is a traced
-  and frozen network.
+- `last` has the channels of pictures last in memory, `scan` compiles the loop over the batches too, and `script` is a
+  traced and frozen network.
 """
 
 

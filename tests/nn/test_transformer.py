@@ -90,10 +90,7 @@ def squared(x: pl.Tensor) -> pl.Tensor:
 
 
 @pytest.mark.parametrize(
-    "activation",
-    ["gelu", nn.Tanh(), nn.PReLU(), squared],
-    ids=str,
-    ids=lambda a: a if isinstance(a, str) else getattr(a, "__name__", type(a).__name__),
+    "activation", ["gelu", nn.Tanh(), nn.PReLU(), squared], ids=["gelu", "Tanh", "PReLU", "squared"]
 )
 def test_activations(activation: Any) -> None:
     pl.manual_seed(0)
