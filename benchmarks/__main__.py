@@ -24,7 +24,9 @@ def main() -> int:
     parser.add_argument("names", nargs="*", default=["eager_step"], metavar="NAME", help=NAMES)
     parser.add_argument("--peers", default=",".join(PEERS), help="libraries to compare with, separated by commas")
     parser.add_argument(
-        "--without", default="", help="methods that do not take part, such as compiled,scan, separated by commas"
+        "--without",
+        default="",
+        help="who does not take part, by parts of names: compiled,2t leaves out compiled-1t too",
     )
     parser.add_argument("--rounds", type=int, default=10, help="how often each is timed")
     parser.add_argument("--seconds", type=float, default=0.5, help="how long one round of one side takes at least")
@@ -42,8 +44,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             if isinstance(work, Reach):
                 digits.write(Path(folder), work)
-            without = arguments.without.split(",")
-            sides = [s for s in sides_of(name, work, peers, Path(folder)) if s.method not in without]
+            without = set(arguments.without.split(","))
+            sides = sides_of(name, work, peers, Path(folder))
+            sides = [side for side in sides if without.isdisjoint(side.configuration.split("-"))]
             race(sides, arguments.rounds, arguments.seconds)
         report += "\n" + section(sides, work)
         if arguments.markdown is not None:

@@ -100,10 +100,6 @@ class Side:
     def label(self) -> str:
         return f"{self.library} {self.configuration}"
 
-    @property
-    def method(self) -> str:
-        return self.configuration.partition("-")[0]
-
     def start(self, cache: Path | None = None) -> None:
         """Start the process; for a fresh one that is all there is to ask."""
         command = [sys.executable, "-m", "benchmarks.side", self.library, self.name, self.configuration]

@@ -39,7 +39,7 @@ def test_markdown_before_training(
     done = call(capsys, "doctor", "table.npz", "--no-training", "--no-proof", "--markdown", "--layers", "8")
     assert done.code == 1
     lines = done.out.splitlines()
-    assert lines[2] == "diagnoses: 2"
+    assert lines[2] == "diagnoses: 1"
     assert lines[4] == "### warning: the inputs are large, which slows training or breaks it [large-inputs]"
     assert any(line.startswith("| 0 | Linear | ") for line in lines)
 

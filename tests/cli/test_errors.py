@@ -40,7 +40,7 @@ CASES = {
         ["trian"],
         """ArgumentError: there is no command trian
   given:    pellucid trian
-  expected: one of train, evaluate, predict, generate, summary, cost, doctor, data
+  expected: one of train, evaluate, predict, generate, summary, cost, explain, doctor, data
   fix:      did you mean train?
 """,
     ),

@@ -163,6 +163,23 @@ class Applied(nn.Module):
         return self.behind(self.last(self.between(self.first(x))))
 
 
+class PartDetached(nn.Module):
+    """A network of two ways, one of which is cut off from what comes before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        pl.manual_seed(0)
+        self.first, self.second, self.last = nn.Linear(64, 32), nn.Linear(32, 32), nn.Linear(32, 10)
+
+    def forward(self, x: pl.Tensor) -> pl.Tensor:
+        h = pl.relu(self.first(x))
+        return self.last(h + pl.relu(self.second(h.detach())))
+
+
+def part_detached() -> Case:
+    return digits_case(PartDetached())
+
+
 def wrong_gradient() -> Case:
     return digits_case(Applied(wrong_tanh))
 
@@ -197,6 +214,12 @@ def low_rate() -> Case:
 def low_rate_sgd() -> Case:
     model = mlp(2, 16, 2, activation=nn.Tanh)
     return case(model, data.two_moons(400), "cross_entropy", optim.SGD(model.parameters(), lr=1e-6), epochs=5)
+
+
+def killed_relus() -> Case:
+    """A rate at which the first updates leave most units dead, though the loss stays near that of a constant output."""
+    model = mlp(64, 32, 32, 10)
+    return {**digits_case(model), "optimizer": optim.SGD(model.parameters(), lr=2.0)}
 
 
 def overfitted() -> Case:
@@ -268,11 +291,13 @@ FAULTS: dict[str, tuple[Callable[[], Case], str]] = {
         (saturated_tanh, "saturated-units"),
         (detached, "unreached"),
         (wrong_gradient, "wrong-gradient"),
+        (part_detached, "wrong-gradient"),
         (softmax_twice, "activation-before-loss"),
         (sigmoid_for_wide_targets, "cannot-fit-two-rows"),
         (huge_targets, "large-targets"),
         (high_rate, "learning-rate-too-high"),
         (high_rate_sgd, "learning-rate-too-high"),
+        (killed_relus, "learning-rate-too-high"),
         (low_rate, "learning-rate-too-low"),
         (low_rate_sgd, "learning-rate-too-low"),
         (overfitted, "overfitting"),

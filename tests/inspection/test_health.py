@@ -144,6 +144,18 @@ def test_a_monitor_changes_no_bit_of_a_run() -> None:
     assert hooks[0].diagnoses == ()
 
 
+def test_a_monitor_of_a_run_that_blew_up() -> None:
+    monitor = HealthMonitor()
+    made = faults.high_rate_sgd()
+    with pytest.raises(NonFiniteError):
+        pl.fit(made["model"], made["data"], loss="mse", optimizer=made["optimizer"], epochs=5, callbacks=[monitor],
+               verbose=0)  # fmt: skip
+    assert [(d.name, d.because) for d in monitor.diagnoses] == [
+        ("learning-rate-too-high", ""),
+        ("not-finite", "learning-rate-too-high"),
+    ]
+
+
 def test_a_run_that_is_over_is_read_from_its_history() -> None:
     made = faults.overfitted()
     history = pl.fit(made["model"], made["data"], loss="mse", optimizer=made["optimizer"], epochs=80,

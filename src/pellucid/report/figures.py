@@ -77,6 +77,7 @@ def sheet(pictures: Sequence[tuple[Array, str]], columns: int, cmap: str = "gray
             axes.imshow(
                 _drawable(picture),
                 cmap=cmap,
+                interpolation="nearest",
                 origin="lower" if cmap != "gray_r" else "upper",
                 aspect="auto" if cmap != "gray_r" else "equal",
             )
