@@ -120,6 +120,7 @@ def test_pytorch_does_the_same_work(name: str, method: str) -> None:
     assert values[0] == pytest.approx(values[1], rel=work.tolerance / 4)
 
 
+@pytest.mark.slow
 @pytest.mark.jax
 @pytest.mark.parametrize(
     ("name", "method"),
@@ -135,6 +136,7 @@ def test_jax_does_the_same_work(name: str, method: str) -> None:
     assert theirs.value() == pytest.approx(ours.value(), rel=work.tolerance / 4)
 
 
+@pytest.mark.slow
 @pytest.mark.jax
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("name", ["lenet5", "separable", "resnet20"])

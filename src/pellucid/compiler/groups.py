@@ -167,7 +167,7 @@ class Groups:
         if value.id in self.convolved and instruction.op.family == "elementwise":
             return False
         if instruction.op.family == "movement":
-            return not (instruction.op.name == "pad" and value.id in self.bordered)
+            return not self._is_put_together(instruction)
         if instruction.op.family != "elementwise":
             return False
         specs = [x.spec for x in instruction.inputs if isinstance(x, Value)]
@@ -183,6 +183,14 @@ class Groups:
         return len(numbers) > 0 and all(
             v.id not in self.group_of or (v.spec.size == 1 and value.spec.size > 1) for v in sources
         )
+
+    def _is_put_together(self, instruction: Instruction) -> bool:
+        """Whether a value that consists of several, or has a border, is put together in memory: a product or a
+        convolution would ask for each element anew from which of them it comes."""
+        value = instruction.output
+        if instruction.op.name not in ("pad", "concatenate"):
+            return False
+        return value.id in self.bordered or (value.id in self.multiplied and value.spec.size > _ONCE)
 
     def _is_cheaper_again(self, instruction: Instruction, sources: list[Value]) -> bool:
         """Whether a large result is had sooner by computing it again wherever it is used than by writing it to memory
@@ -232,7 +240,7 @@ class Groups:
     def _new(self, instruction: Instruction) -> Group:
         family, shape = instruction.op.family, instruction.output.spec.shape
         count = len(self.groups)
-        if family in ("elementwise", "pooling"):
+        if family in ("elementwise", "pooling") or instruction.op.name == "concatenate":
             group = Group(count, "map", shape, self.order(instruction.output))
             group.add(instruction, group.whole)
         elif family == "reduction" and _is_along_last(instruction):

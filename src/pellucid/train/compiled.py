@@ -59,7 +59,10 @@ def compiled_epochs(run: Run, step: Step, collects: bool) -> CompiledEpochs | No
 
 def _worth_it(run: Run) -> bool:
     """Whether the run is long enough, by its steps and weights alone: not by a clock, so that it repeats to the bit."""
-    weights = sum(p.data.size for p in run.model.parameters())
+    # A kernel's weights are used at many places. How many is known only when it runs; about a sixteenth of a row's numbers.
+    data: Any = run.loader.data
+    places = max(data.x[:1].size // 16, 1)
+    weights = sum(p.data.size * (places if p.ndim > 2 else 1) for p in run.model.parameters())
     steps = run.epochs * len(run.loader)
     one = member()
     alike = 1 if one is None else one.alike
