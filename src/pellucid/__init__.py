@@ -48,11 +48,11 @@ if TYPE_CHECKING:
     from pellucid.inspection.attribution import saliency as saliency
     from pellucid.inspection.attribution import shapley_values as shapley_values
     from pellucid.inspection.attribution import smooth_grad as smooth_grad
-    from pellucid.inspection.features import features as features
     from pellucid.inspection.cost import cost as cost
-    from pellucid.inspection.explain import explain as explain
-    from pellucid.inspection.health import doctor as doctor
     from pellucid.inspection.curvature import curvature as curvature
+    from pellucid.inspection.explain import explain as explain
+    from pellucid.inspection.features import features as features
+    from pellucid.inspection.health import doctor as doctor
     from pellucid.inspection.landscape import landscape as landscape
     from pellucid.inspection.learning_rate import learning_rate_test as learning_rate_test
     from pellucid.inspection.noise import gradient_noise as gradient_noise

@@ -56,7 +56,7 @@ def test_gaps_and_infinities_are_drawn_around() -> None:
 
 @pytest.mark.parametrize("installed", [False, True])
 def test_chinese_labels_need_achinese_font(installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pellucid.report.curves import chinese_font, _word
+    from pellucid.report.curves import _word, chinese_font
 
     assert chinese_font() is None or isinstance(chinese_font(), str)
     try:

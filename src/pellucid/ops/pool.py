@@ -299,9 +299,7 @@ _MAX = register(
 )
 
 
-def max_pool(
-    x: Any, /, size: Shape, stride: Shape, padding: Shape, dilation: Shape, ceil_mode: bool = False
-) -> Tensor:
+def max_pool(x: Any, /, size: Shape, stride: Shape, padding: Shape, dilation: Shape, ceil_mode: bool = False) -> Tensor:
     """The largest element of each window of the last axes; NaN if there is one. The border counts as -∞.
 
         y[.., o] = max_p x[.., p] over the places p of window o

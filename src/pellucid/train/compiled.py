@@ -59,7 +59,7 @@ def compiled_epochs(run: Run, step: Step, collects: bool) -> CompiledEpochs | No
 
 def _worth_it(run: Run) -> bool:
     """Whether the run is long enough, by its steps and weights alone: not by a clock, so that it repeats to the bit."""
-    # A kernel's weights are used at many places. How many is known only when it runs; about a sixteenth of a row's numbers.
+    # A kernel's weights are used at many places: how many is known only when it runs; a sixteenth of a row is a guess.
     data: Any = run.loader.data
     places = max(data.x[:1].size // 16, 1)
     weights = sum(p.data.size * (places if p.ndim > 2 else 1) for p in run.model.parameters())

@@ -136,6 +136,7 @@ POOLED: list[tuple[Any, dict[str, Any]]] = [
     (np.zeros((0, 4)), pooled(size=(2,))),
 ]
 
+
 def read(x: Any, positions: Any, **attrs: Any) -> np.ndarray:
     k = len(attrs["size"])
     y = np.zeros(positions.shape, x.dtype)

@@ -61,12 +61,10 @@ class Geometry(NamedTuple):
         """The spatial lengths of the input with its padding."""
         return tuple(n + a + b for n, (a, b) in zip(x, self.padding, strict=True))
 
-    def tap(self, place: Shape, y: Shape) -> tuple[slice, ...]:
+    def tap(self, place: Shape, y: Shape) -> tuple[Any, ...]:
         """What one element of the kernel meets of the padded input."""
-        return tuple(
-            slice(i * d, i * d + s * (n - 1) + 1, s)
-            for i, d, s, n in zip(place, self.dilation, self.stride, y, strict=True)
-        )
+        steps = zip(place, self.dilation, self.stride, y, strict=True)
+        return (..., *(slice(i * d, i * d + s * (n - 1) + 1, s) for i, d, s, n in steps))
 
 
 class Shapes(NamedTuple):
@@ -163,7 +161,7 @@ def _sum_y(x: Array, k: Array, shapes: Shapes, geometry: Geometry) -> Array:
         factors = k.reshape(shapes.x[1], -1, *k.shape[2:])
         spread[...] = 0
         for place in np.ndindex(*shapes.k[2:]):
-            seen = padded[(..., *geometry.tap(place, shapes.y[2:]))][:, :, None]
+            seen = padded[geometry.tap(place, shapes.y[2:])][:, :, None]
             spread += seen * factors[(..., *place)][(..., *(None,) * (x.ndim - 2))]
         return y
     matrix = k.reshape(groups, shapes.k[0] // groups, -1)
@@ -179,9 +177,10 @@ def _sum_x(y: Array, k: Array, shapes: Shapes, geometry: Geometry) -> Array:
     if _is_pointwise(shapes, geometry):
         samples = y.reshape(len(y), groups, shapes.y[1] // groups, math.prod(shapes.y[2:]))
         matrix = k.reshape(groups, -1, shapes.k[1]).swapaxes(1, 2)
-        return np.matmul(matrix, samples).reshape(shapes.x)
+        x: Array = np.matmul(matrix, samples).reshape(shapes.x)
+        return x
     x = np.zeros((*shapes.x[:2], *geometry.padded(shapes.x[2:])), y.dtype)
-    taps = [(p, (..., *geometry.tap(p, shapes.y[2:]))) for p in np.ndindex(*shapes.k[2:])]
+    taps = [(p, geometry.tap(p, shapes.y[2:])) for p in np.ndindex(*shapes.k[2:])]
     if _is_depthwise(shapes):
         spread = y.reshape(len(y), shapes.x[1], shapes.y[1] // shapes.x[1], *shapes.y[2:])
         factors = k.reshape(shapes.x[1], -1, *k.shape[2:])
@@ -207,7 +206,7 @@ def _sum_k(x: Array, y: Array, shapes: Shapes, geometry: Geometry) -> Array:
         spread = y.reshape(len(y), shapes.x[1], shapes.y[1] // shapes.x[1], *shapes.y[2:])
         places = list(range(3, 1 + x.ndim))
         for place in np.ndindex(*shapes.k[2:]):
-            seen = padded[(..., *geometry.tap(place, shapes.y[2:]))]
+            seen = padded[geometry.tap(place, shapes.y[2:])]
             factors[(..., *place)] = np.einsum(seen, [0, 1, *places], spread, [0, 1, 2, *places], [1, 2])
         return k
     matrix = np.zeros((groups, shapes.k[0] // groups, math.prod(shapes.k[1:])), x.dtype)
