@@ -13,7 +13,8 @@ PUBLIC = {
         broadcast_shapes broadcast_to can_cast cast ceil celu check_gradients clip compile compiler concat
         concatenate contract copysign cos cosh cost count_nonzero cumprod cumsum cumulative_prod cumulative_sum data
         default_dtype diagonal diff divide doctor dot e einsum elu empty empty_like enable_grad equal erf errors
-        evaluate exp exp2 expand_dims explain expm1 eye finfo fit fit_many flatten flip float32 float64 floor floor_divide fold
+        evaluate exp exp2 expand_dims explain expm1 eye finfo
+        fit fit_many flatten flip float32 float64 floor floor_divide fold
         from_dlpack full full_like gather gelu get_num_threads glu graph greater greater_equal hardshrink
         hardsigmoid hardswish hardtanh hypot iinfo inf inspection int16 int32 int64 int8 integers is_grad_enabled
         isclose isdtype isfinite isinf isnan language leaky_relu less less_equal linspace load log log10 log1p log2
