@@ -15,7 +15,7 @@ PEERS := torch or jax or sklearn or onnxruntime
 
 DEMO := pellucid train digits --layers 16,16 --epochs 60 --seed 0
 
-.PHONY: help demo test test-peers check fmt docs bench clean
+.PHONY: help demo test test-long test-peers check fmt docs bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,10 +25,13 @@ demo: $(VENV)/.app ## Train a 64-16-16-10 network on the handwritten digits; mod
 	@$(BIN)/$(DEMO)
 
 test: $(VENV)/.dev ## Run the tests that need no rival library
-	$(PYTHON) -m pytest -n $(JOBS) -m "not ($(PEERS))"
+	$(PYTHON) -m pytest -n $(JOBS) -m "not ($(PEERS) or long)"
+
+test-long: $(VENV)/.dev ## Run the tests that train whole networks for minutes
+	$(PYTHON) -m pytest -m "long and not ($(PEERS))"
 
 test-peers: $(VENV)/.peers ## Run the tests that compare with PyTorch, JAX, scikit-learn and onnxruntime
-	$(PYTHON) -m pytest -n $(JOBS) -m "$(PEERS)"
+	$(PYTHON) -m pytest -n $(JOBS) -m "($(PEERS)) and not long"
 
 check: $(VENV)/.dev ## Check format, lint, types and the rooms' imports
 	$(BIN)/ruff format --check

@@ -196,7 +196,7 @@ def test_places(tones: Path) -> None:
     assert load_sounds("tones", seconds=0.1).train.x.shape == (80, 200)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("model", ["cnn", "gru"])
 def test_spoken_digits_are_learned(model: str, data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = call(capsys, "train", "audio", "spoken-digits", "--model", model, "--seed", "0")

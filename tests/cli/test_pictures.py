@@ -181,7 +181,7 @@ def test_what_comes_in_is_black() -> None:
     assert (made[0].most, made[2].size) == ((1, 1), 7)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "least"),
     [

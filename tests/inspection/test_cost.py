@@ -163,7 +163,7 @@ def alexnet() -> nn.Sequential:
     )  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_alexnet_of_two_groups_by_hand() -> None:
     c = pl.cost(alexnet(), (1, 3, 224, 224))
     assert (c.parameters, c.macs) == (60_965_224, 724_406_816)
@@ -194,7 +194,7 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize("name", [*TORCHVISION, *(pytest.param(n, marks=pytest.mark.slow) for n in LARGE)])
+@pytest.mark.parametrize("name", [*TORCHVISION, *(pytest.param(n, marks=pytest.mark.long) for n in LARGE)])
 def test_published_numbers(name: str) -> None:
     build = getattr(pl.models, name, None)
     assert build is not None
@@ -206,7 +206,7 @@ def test_published_numbers(name: str) -> None:
     assert not c.from_values
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_gpt2_by_its_formula() -> None:
     c = pl.cost(pl.models.GPT(50257, block_size=1024, n_layer=12, n_head=12, n_embd=768), (1, 1024))
     places, width = 1024, 768

@@ -233,7 +233,7 @@ def test_weights_start_as_in_torchvision() -> None:
         assert nn.check_initialization(model) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_weights_of_the_original_alexnet() -> None:
     pl.manual_seed(0)
     net = models.AlexNetTwoGroups(10)
@@ -316,7 +316,7 @@ def test_compiled_training_is_the_same(name: str) -> None:
     np.testing.assert_allclose(losses(make, size, True), losses(make, size, False), rtol=1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["SqueezeNet", "MobileNetV1", "MobileNetV2", "MobileNetV3", "EfficientNet"])
 def test_compiled_training_of_the_others(name: str) -> None:
     make, size = SMALL[name]

@@ -73,7 +73,7 @@ def test_constraints(network: Any) -> None:
                 network(**{name: value})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("network", "epochs"), [(SpokenWordCNN, 5), (SpokenWordGRU, 9)])
 def test_the_digits_are_learned(network: Any, epochs: int, data_folder: Path) -> None:
     train, test = (pl.data.spoken_digits(split, data_folder, download=False) for split in ("train", "test"))
