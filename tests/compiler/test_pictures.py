@@ -137,3 +137,20 @@ def test_equal_layers_share_their_functions() -> None:
 
     # The last one's results go to an output, and the others' to memory in between.
     assert functions(3) == functions(6) <= 3
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: nn.MaxPool2d(2), (1, 1, 8, 8)),
+        (lambda: nn.AvgPool1d(2), (2, 2, 6)),
+        (lambda: nn.Conv2d(1, 2, 3), (1, 1, 5, 5)),
+        (lambda: nn.Conv1d(2, 2, 3, padding=1), (3, 2, 5)),
+        (lambda: nn.Upsample(scale_factor=2), (2, 1, 2, 2)),
+    ],
+)
+def test_a_few_numbers_are_no_special_case(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> None:
+    layer = make()
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    with pl.no_grad():
+        np.testing.assert_allclose(pl.compile(layer)(x).numpy(), layer(x).numpy(), rtol=1e-6, atol=1e-6)

@@ -99,6 +99,19 @@ REFUSED: list[tuple[Any, type[PellucidError], str]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: nn.Conv2d(4, 4, 3, stride=2, groups=4)(np.ones((1, 4, 2, 8))),
+        lambda: nn.functional.conv1d(np.ones((1, 2, 3)), np.ones((2, 1, 3)), stride=2, dilation=2, groups=2),
+        lambda: nn.functional.conv2d(np.ones((1, 1, 4, 4)), np.ones((1, 1, 0, 3))),
+    ],
+)
+def test_no_output_without_elements(call: Any) -> None:
+    with pytest.raises(ShapeError, match="the kernel does not fit into the input"):
+        call()
+
+
 @pytest.mark.parametrize("number", range(len(REFUSED)))
 def test_refused(number: int) -> None:
     call, kind, message = REFUSED[number]

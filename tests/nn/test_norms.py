@@ -155,3 +155,8 @@ def test_arguments_that_cannot_be() -> None:
             call()
     with pytest.raises(pl.errors.ArgumentTypeError):
         nn.InstanceNorm2d(4, momentum=None)
+
+
+def test_running_statistics_that_nobody_could_see_change_are_refused() -> None:
+    with pytest.raises(pl.errors.ArgumentTypeError, match="have to be Tensors"):
+        nn.functional.batch_norm(np.ones((2, 4, 3)), np.zeros(4), np.ones(4), training=True)

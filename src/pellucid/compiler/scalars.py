@@ -25,11 +25,14 @@ MOST = 512
 _COMBINE = {"sum": "+", "max": "maximum", "min": "minimum", "any": "or", "all": "and"}
 
 
+_FAMILIES = frozenset({"elementwise", "contraction", "reduction", "movement"})
+
+
 def is_small(graph: Graph) -> bool:
     """Whether a graph has so few elements that each can be an expression."""
     work = 0
     for i in graph.instructions:
-        if i.op.name in ("random_bits", "index_add", "concatenate", "pad"):
+        if i.op.family not in _FAMILIES or i.op.name in ("index_add", "concatenate", "pad"):
             return False
         if i.op.name == "index" and len(i.inputs) > 1:
             return False

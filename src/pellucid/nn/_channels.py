@@ -13,7 +13,7 @@ from pellucid._typing import Shape
 from pellucid.core.check import Flag, Integer, Real, checked
 from pellucid.core.context import default_dtype, no_grad
 from pellucid.core.tensor import Tensor, as_tensor, wrap
-from pellucid.errors import ShapeError
+from pellucid.errors import ArgumentTypeError, ShapeError
 from pellucid.nn.module import Module, Parameter
 from pellucid.ops.elementwise import reciprocal, sqrt, square
 from pellucid.ops.reduce import mean
@@ -62,7 +62,13 @@ def inverse_deviation(variance: Tensor, eps: float) -> Tensor:
 
 
 def move_on(running: Tensor, now: Tensor, momentum: Any) -> None:
-    """Move a running statistic, shape (C,), on towards what it is in this batch by `momentum`."""
+    """Move a running statistic, shape (C,), on towards what it is in this batch by `momentum`.
+
+    Raises
+        ArgumentTypeError: it is no Tensor, which could not be changed for its owner to see.
+    """
+    if not isinstance(running, Tensor):
+        raise ArgumentTypeError("nn.running-type", type=type(running).__name__)
     with no_grad():
         running.assign(running * (1.0 - momentum) + reshape(now.detach(), running.shape) * momentum)
 

@@ -247,7 +247,10 @@ def convolution(role: Role, *, onnx: Any) -> Callable[[Callable[..., Any]], Call
             if a.dtype is not b.dtype or a.dtype not in FLOATS:
                 dtype = common_dtype([(a.dtype, False), (b.dtype, False)])
                 a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
-            return _SUMS[role](a, b, *shapes_of(a.shape, b.shape, kw))
+            shapes, geometry = shapes_of(a.shape, b.shape, kw)
+            if min(*shapes.y[2:], *shapes.k[2:]) < 1:  # NumPy would give a result without elements
+                _check_fits(shapes, geometry)
+            return _SUMS[role](a, b, shapes, geometry)
 
         def vjp(i: int, g: Tensor, y: Tensor, xs: list[Any], kw: dict[str, Any]) -> Tensor:
             own, other = factors[i], factors[1 - i]
@@ -341,7 +344,7 @@ def check_shapes(role: Role, a: Shape, b: Shape, geometry: Geometry) -> None:
 
 def _check_fits(shapes: Shapes, geometry: Geometry) -> None:
     x, k = shapes.x[2:], shapes.k[2:]
-    if geometry.fitted(x, k) == shapes.y[2:] and min(shapes.y[2:]) > 0:
+    if geometry.fitted(x, k) == shapes.y[2:] and min(*shapes.y[2:], *k) > 0:
         return
     reach = tuple(d * (n - 1) + 1 for n, d in zip(k, geometry.dilation, strict=True))
     raise ShapeError("conv.kernel", op=f"conv{len(k)}d", x=shapes.x, k=shapes.k, reach=reach, room=geometry.padded(x))
