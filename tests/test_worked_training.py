@@ -273,6 +273,8 @@ def test_every_hyper_parameter_is_an_argument_and_is_recorded(tmp_path: Path) ->
         "init": ("xavier_normal", "xavier_normal"),
         "loss": ("nll", "nll"),
         "schedule": ("cosine", "cosine"),
+        "model": ("dense", "dense"),
+        "augment": ("none", []),
         "clip-norm": ("3", 3.0),
         "patience": ("7", 7),
         "validation": ("0.2", 0.2),
