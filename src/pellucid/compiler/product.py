@@ -25,7 +25,7 @@ _LARGE = 768 * 1024
 """Bytes of b that no longer stay in a core's second cache."""
 _LONG = 10
 """Operations of a body that is written once, in a loop over a block's rows, rather than once for every row."""
-_PACKED_FROM = {32: (_LARGE, 128), 16: (16 * 1024, 32)}
+_PACKED_FROM = {32: (_LARGE, 128), 16: (16 * 1024, 64)}
 """By the number of registers: bytes of b from which on it is copied together, and rows for which that pays. Fewer
 registers make narrower blocks, which read less of each line of b and soon run out of the first cache."""
 _MANY_LINES = 512
