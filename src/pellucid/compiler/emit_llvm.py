@@ -69,7 +69,7 @@ def emit(program: Program, target: Target) -> str:
         emitter = Emitter(target, kernel, unit, most)
         text = emitter.function()
         first = functions.setdefault(_COMMENT.sub("", text), Function(kernel.name, text, ()))
-        addresses = tuple([(number, sizes[number] * into) for number, into in emitter.table.items()])
+        addresses = tuple([(number, sizes[number] * into) for number, (_, into) in emitter.table.items()])
         used[kernel] = first._replace(addresses=addresses)
         intrinsics |= emitter.intrinsics
     main, declarations = driver(program, target, used)

@@ -45,8 +45,8 @@ class Expressions(Operations):
     counter, lanes : the counter that vectors lie along, and how many lanes they have; None and 1 for scalars.
     variables, names : the counters and named values of the kernel.
     copy : the vector that is being written for.
-    table : the numbers of the buffers that the kernel uses, in the order of its table of addresses, each with how many
-        elements into the buffer its address lies. So the same is written for each part of a buffer.
+    table : for the numbers of the buffers that the kernel uses, the place in its table of addresses, and how many
+        elements into the buffer that address lies: so the same is written for each part of a buffer.
     """
 
     def __init__(self, has_fma: bool) -> None:
@@ -56,7 +56,7 @@ class Expressions(Operations):
         self.variables: dict[Variable, Place] = {}
         self.names: dict[str, Value] = {}
         self.copy = Copy({})
-        self.table: dict[int, int] = {}
+        self.table: dict[int, tuple[int, int]] = {}
         self._shared: dict[Any, Value] = {}
         self._affine: dict[Expr, tuple[int, dict[Any, int]]] = {}
         self._expanded: dict[Expr, Expr] = {}
@@ -187,17 +187,17 @@ class Expressions(Operations):
                 (parts if value.lanes == 1 else apart).append((value, factor))
         # What changes least comes first, so that sums of it are computed outside the loops.
         parts.sort(key=lambda part: part[0].level)
-        constant -= self.table.setdefault(buffer.number, constant)
-        pointer = self._base(buffer)
+        place, begin = self.table.setdefault(buffer.number, (len(self.table), constant))
+        constant -= begin
+        pointer = self._base(place)
         for value, factor in parts:
             pointer = self.moved(pointer, self.scaled(value, factor), buffer.dtype)
         pointer = self.moved(pointer, literal(constant, INT64), buffer.dtype)
         pointer = pointer.changing_with(*counters)
         return pointer, stride, self._distances(apart, stride)
 
-    def _base(self, buffer: Buffer) -> Value:
+    def _base(self, number: int) -> Value:
         place = Value("%table", POINTER)
-        number = list(self.table).index(buffer.number)
         if number:
             place = self.moved(place, literal(8 * number, INT64), np.dtype(np.uint8))
         return self.pure(f"load ptr, {place}, align 8", POINTER, 1, place)

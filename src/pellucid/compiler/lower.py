@@ -53,8 +53,7 @@ def lower(
     Raises
         Unsupported: an operation has no native rule, or a value no elements.
     """
-    values = [*graph.inputs, *(c.value for c in graph.captured), *(i.output for i in graph.instructions)]
-    if any(v.spec.size == 0 for v in values):
+    if any(v.spec.size == 0 for v in graph.values):
         raise Unsupported("a value without elements")
     if is_small(graph):
         return _small(graph, orders, batched, varying)

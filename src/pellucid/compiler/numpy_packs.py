@@ -194,8 +194,7 @@ def _order(graph: Graph, groups: list[list[_Lane]]) -> list[Any] | None:
 
 
 def _rewritten(graph: Graph, groups: list[list[_Lane]], order: list[Any]) -> Packed:
-    known = [*graph.inputs, *(c.value for c in graph.captured), *(i.output for i in graph.instructions)]
-    following = max((v.id for v in known), default=0) + 1
+    following = graph.next_id
     packs: list[Pack] = []
     whole_of: dict[int, Value] = {}
     seats = {v.id: (g, n) for g, group in enumerate(groups) for n, lane in enumerate(group) for v in lane.values}

@@ -35,7 +35,7 @@ def _lies_by_samples(i: Instruction) -> bool:
 
 def _with_borders(graph: Graph) -> Graph:
     """The graph with the padding of convolutions of a single sample, which lies row by row, as an operation."""
-    following = max((v.id for v in _known(graph)), default=0) + 1
+    following = graph.next_id
     instructions: list[Instruction] = []
     for i in graph.instructions:
         if i.op.family == "convolution" and samples_of(i) == 1 and has_rule(i) and any(map(any, i.attrs["padding"])):
@@ -49,10 +49,6 @@ def _with_borders(graph: Graph) -> Graph:
             i = replace(i, inputs=(padded, kernel), attrs={**i.attrs, "padding": none})
         instructions.append(i)
     return replace(graph, instructions=tuple(instructions))
-
-
-def _known(graph: Graph) -> list[Value]:
-    return [*graph.inputs, *(c.value for c in graph.captured), *(i.output for i in graph.instructions)]
 
 
 def _pictures(graph: Graph, convolutions: list[Instruction]) -> set[int]:
@@ -102,7 +98,7 @@ class _Copies:
 
     def __init__(self, graph: Graph, pictures: set[int]) -> None:
         self._graph, self._pictures = graph, pictures
-        self._following = max((v.id for v in _known(graph)), default=0) + 1
+        self._following = graph.next_id
         self._made_by = {i.output.id: i for i in graph.instructions}
         self._instructions: list[Instruction] = []
         self._copies: dict[int, Value] = {}

@@ -157,8 +157,7 @@ def with_own_outputs(graph: Graph) -> Graph:
 
 def with_copies(graph: Graph, fits: Callable[[Value], bool]) -> Graph:
     """The graph with a copy for each output and update that does not fit as it is; `fits` is asked of each in turn."""
-    known = [*graph.inputs, *(c.value for c in graph.captured), *(i.output for i in graph.instructions)]
-    following = max((v.id for v in known), default=0) + 1
+    following = graph.next_id
     copies: list[Instruction] = []
 
     def fitting(value: Any) -> Any:

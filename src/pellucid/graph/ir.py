@@ -123,6 +123,16 @@ class Graph:
     float_dtype: str = "float32"
     expectations: tuple[Expectation, ...] = ()
 
+    @property
+    def values(self) -> list[Value]:
+        """All its values: inputs, captured ones and results."""
+        return [*self.inputs, *(c.value for c in self.captured), *(i.output for i in self.instructions)]
+
+    @property
+    def next_id(self) -> int:
+        """A number that none of its values has, nor any above it."""
+        return 1 + max((v.id for v in self.values), default=0)
+
     def __str__(self) -> str:
         from pellucid.graph.text import written
 

@@ -35,8 +35,7 @@ class Rewriting:
         self._captured = list(graph.captured)
         self._instructions: list[Instruction] = []
         self._now: dict[int, Value] = {}
-        known = [*graph.inputs, *(c.value for c in graph.captured), *(i.output for i in graph.instructions)]
-        self._next_id = 1 + max((v.id for v in known), default=-1)
+        self._next_id = graph.next_id
 
     def rewritten(self, rule: Rule) -> Graph:
         """The graph after the rule had a look at every operation."""
