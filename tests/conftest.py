@@ -27,6 +27,18 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
 
 
+@pytest.fixture(autouse=True)
+def variables_as_before(cache_of_the_tests: None) -> Iterator[None]:
+    """A test that left `PELLUCID_COMPILE` behind would make all later ones run another way."""
+    before = _variables()
+    yield
+    assert _variables() == before, "this test changed the environment of those that follow"
+
+
+def _variables() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """The folder of public data sets that PELLUCID_DATA names."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -56,8 +55,6 @@ class Fit:
 
     def __init__(self, work: Train, method: str) -> None:
         self.work, self.method = work, method
-        # A round is short: left alone, `fit` would not compile for it.
-        os.environ.setdefault("PELLUCID_COMPILE", "llvm")
         self.start()
 
     def start(self) -> None:

@@ -92,9 +92,10 @@ def test_pellucid_has_the_same_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["lenet5", "lstm"])
-def test_a_loop_and_fit_arrive_at_the_same_weights(name: str) -> None:
+def test_a_loop_and_fit_arrive_at_the_same_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.network_sides.pellucid import train_network
 
+    monkeypatch.setenv("PELLUCID_COMPILE", "llvm")
     work = tiny(name)
     first = work.value(work.net.arrays())
     runners = [train_network(work, method, 1) for method in ("fit", "step", "eager")]
