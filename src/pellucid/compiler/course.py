@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pellucid._typing import Array
 from pellucid.core.op import Op
 from pellucid.core.setting import Setting
 from pellucid.core.tensor import Tensor
@@ -19,6 +20,10 @@ from pellucid.graph.names import is_optimizer
 
 Token = tuple[Any, ...]
 
+# So much of the results of the first run is kept for the second one.
+_KEPT_BYTES = 1 << 28
+# The families of operations that take long to compute for the size of their results.
+_LONG = {"contraction", "convolution"}
 _SETTING: Token = ("an option",)
 _OF_OPTIMIZER: Token = ("a result of an optimizer's step",)
 
@@ -56,6 +61,8 @@ class Course:
         self._made: dict[int, Tensor] = {}
         self._outside: list[Tensor] = [] if before is None else before._outside
         self._results = 0
+        self._results_kept: dict[int, Array] = {}
+        self._bytes_left = _KEPT_BYTES if before is None else 0
         self._scope: list[str] = []
         self._optimizers: list[int] = []
         self._optimizer_next = False
@@ -90,10 +97,23 @@ class Course:
         if self._optimizers:
             self._known[id(output)] = (output, _OF_OPTIMIZER)
             return
-        found = tuple([self._token(x) if isinstance(x, Tensor) else _plainly(x) for x in inputs])
-        self._note(Line(op.name, found, _plainly(attrs) if attrs else ()))
+        self._note(self._line(op, inputs, attrs))
         self._known[id(output)] = (output, ("result", self._results))
+        if op.family in _LONG and output.data.nbytes <= self._bytes_left:
+            self._results_kept[self._results] = output.data
+            self._bytes_left -= output.data.nbytes
         self._results += 1
+
+    def result_before(self, op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Array | None:
+        """What the other run had from the operation that is about to run; None where it did something else, or its
+        result was not kept."""
+        before = self._before
+        if before is None or not self._open or self._optimizers or op.family not in _LONG or self.difference is not None:
+            return None
+        found = before._results_kept.get(self._results)
+        number = len(self.lines)
+        same = found is not None and before.lines[number] == self._line(op, inputs, attrs)
+        return found if same else None
 
     def assignment(self, target: Tensor, value: Tensor) -> None:
         """State takes over a value."""
@@ -134,6 +154,10 @@ class Course:
         if self._optimizers and self._optimizers[-1] == len(self._scope):
             self._optimizers.pop()
         self._scope.pop()
+
+    def _line(self, op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Line:
+        found = tuple([self._token(x) if isinstance(x, Tensor) else _plainly(x) for x in inputs])
+        return Line(op.name, found, _plainly(attrs) if attrs else ())
 
     def _token(self, tensor: Tensor) -> Token:
         known = self._known.get(id(tensor))

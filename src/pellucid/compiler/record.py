@@ -297,6 +297,10 @@ class _StepRecording(Recording):
         self._course.uses(part)
         self._state_before.keep_attributes(part)
 
+    def computed(self, op: Op, inputs: list[Any], arrays: list[Any], attrs: dict[str, Any]) -> Any:
+        found = self._course.result_before(op, inputs, attrs)
+        return super().computed(op, inputs, arrays, attrs) if found is None else found
+
     def operation(self, op: Op, inputs: list[Any], attrs: dict[str, Any], output: Tensor) -> None:
         self._course.operation(op, inputs, attrs, output)
         super().operation(op, inputs, attrs, output)

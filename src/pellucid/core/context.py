@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 class Recorder:
     """What operations and Tensors tell whoever follows them; a recorder overrides what it listens to."""
 
-    def computed(self, op: Op, arrays: list[Any], attrs: dict[str, Any]) -> Any:
-        """The value of an operation that is about to run; a recorder of shapes alone gives an array without data."""
+    def computed(self, op: Op, inputs: list[Any], arrays: list[Any], attrs: dict[str, Any]) -> Any:
+        """The value of an operation that is about to run; a recorder of shapes alone gives an array without data.
+
+        Parameters
+            inputs : Tensors and numbers
+            arrays : the same, with the Tensors' arrays
+        """
         return op.value(*arrays, **attrs)
 
     def operation(self, op: Op, inputs: list[Any], attrs: dict[str, Any], output: Tensor) -> None:

@@ -365,7 +365,7 @@ def apply(op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Tensor:
     recorder = state.recorder
     try:
         if recorder is not None:
-            value = recorder.computed(op, arrays, attrs)
+            value = recorder.computed(op, inputs, arrays, attrs)
         else:
             value = op.value(*arrays, **attrs) if attrs else op.value(*arrays)
     except PellucidError:

@@ -86,7 +86,7 @@ class Outline(Recording):
 
     # What it hears
 
-    def computed(self, op: Op, arrays: list[Any], attrs: dict[str, Any]) -> Any:
+    def computed(self, op: Op, inputs: list[Any], arrays: list[Any], attrs: dict[str, Any]) -> Any:
         if self.with_values or not any(id(a) in self._unknown for a in arrays):
             return op.value(*arrays, **attrs)
         spec = op.spec(*map(spec_of, arrays), **attrs)

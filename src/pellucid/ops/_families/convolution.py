@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
@@ -32,7 +32,7 @@ Role = Literal["y", "x", "k"]
 NAMES: dict[Role, str] = {"y": "convolution", "x": "convolution_input", "k": "convolution_kernel"}
 """The operation that sums each tensor of the relation from the other two."""
 
-_CHUNK_BYTES = 1 << 21  # columns of one matrix product: they should stay in the cache between being gathered and read
+_CHUNK_BYTES = 1 << 20  # columns of one matrix product: they should stay in the cache between being gathered and read
 
 
 class Geometry(NamedTuple):
@@ -123,19 +123,53 @@ def _chunks(shapes: Shapes, itemsize: int) -> Iterator[slice]:
     return (slice(n, n + step) for n in range(0, shapes.x[0], step))
 
 
-def _columns(x: Array, shapes: Shapes, geometry: Geometry) -> Array:
-    """The windows of some padded samples as one matrix a group: (groups, c·k, n·y)."""
+def _pitches(shapes: Shapes, geometry: Geometry) -> Shape:
+    """How far neighbours along each axis of the output lie apart in a row of columns.
+
+    Without strides, all that a tap meets of a padded channel lies in one piece, if what is between the end of a row and
+    the next row's beginning is taken along: one long copy instead of many short ones."""
+    if math.prod(geometry.stride) == 1:
+        pitches = _packed(geometry.padded(shapes.x[2:]))
+        if _extent(shapes.y[2:], pitches) <= 1.5 * math.prod(shapes.y[2:]):
+            return pitches
+    return _packed(shapes.y[2:])
+
+
+def _packed(places: Shape) -> Shape:
+    """The pitches of places without anything between them."""
+    return tuple(math.prod(places[i + 1 :]) for i in range(len(places)))
+
+
+def _extent(places: Shape, pitches: Sequence[int]) -> int:
+    """How many elements lie from the first place to the last one."""
+    return 1 + sum((n - 1) * p for n, p in zip(places, pitches, strict=True))
+
+
+def _placed(row: Array, places: Shape, pitches: Shape) -> Array:
+    """The last axis as the places of an output; a view."""
+    steps = [p * row.itemsize for p in pitches]
+    return np.lib.stride_tricks.as_strided(row, (*row.shape[:-1], *places), (*row.strides[:-1], *steps))
+
+
+def _columns(x: Array, shapes: Shapes, geometry: Geometry, pitches: Shape) -> Array:
+    """The windows of some padded samples as one matrix a group: (groups, c·k, n·places)."""
     taps, places = shapes.k[2:], shapes.y[2:]
     windows = _windows(x, taps, places, geometry)
-    ndim = windows.ndim
-    order = (*range(1, 2 + len(taps)), 0, *range(2 + len(taps), ndim))
-    return windows.transpose(order).reshape(geometry.groups, -1, len(x) * math.prod(places))
+    if _extent(places, pitches) != math.prod(places):
+        shape = (*windows.shape[: 2 + len(taps)], _extent(places, pitches))
+        steps = (*windows.strides[: 2 + len(taps)], x.itemsize)
+        windows = np.lib.stride_tricks.as_strided(x, shape, steps, writeable=False)
+    order = (*range(1, 2 + len(taps)), 0, *range(2 + len(taps), windows.ndim))
+    return windows.transpose(order).reshape(geometry.groups, -1, len(x) * _extent(places, pitches))
 
 
-def _flat(y: Array, groups: int) -> Array:
-    """Some samples of an output as one matrix a group: (groups, o, n·y)."""
-    n, o = y.shape[:2]
-    return y.reshape(n, o, -1).transpose(1, 0, 2).reshape(groups, o // groups, -1)
+def _flat(y: Array, groups: int, pitches: Shape) -> Array:
+    """Some samples of an output as one matrix a group, (groups, o, n·places), with 0 between the places."""
+    n, o, *places = y.shape
+    size = _extent(tuple(places), pitches)
+    flat: Array = np.empty((o, n, size), y.dtype) if size == math.prod(places) else np.zeros((o, n, size), y.dtype)
+    _placed(flat, tuple(places), pitches)[...] = y.swapaxes(0, 1)
+    return flat.reshape(groups, o // groups, -1)
 
 
 def _is_pointwise(shapes: Shapes, geometry: Geometry) -> bool:
@@ -164,11 +198,11 @@ def _sum_y(x: Array, k: Array, shapes: Shapes, geometry: Geometry) -> Array:
             seen = padded[geometry.tap(place, shapes.y[2:])][:, :, None]
             spread += seen * factors[(..., *place)][(..., *(None,) * (x.ndim - 2))]
         return y
-    matrix = k.reshape(groups, shapes.k[0] // groups, -1)
+    matrix, pitches = k.reshape(groups, shapes.k[0] // groups, -1), _pitches(shapes, geometry)
     for part in _chunks(shapes, x.itemsize):
-        product = np.matmul(matrix, _columns(padded[part], shapes, geometry))
-        n = y[part].shape[0]
-        y[part] = product.reshape(shapes.y[1], n, *shapes.y[2:]).swapaxes(0, 1)
+        product = np.matmul(matrix, _columns(padded[part], shapes, geometry, pitches))
+        rows = product.reshape(shapes.y[1], len(y[part]), -1)
+        y[part] = _placed(rows, shapes.y[2:], pitches).swapaxes(0, 1)
     return y
 
 
@@ -179,6 +213,9 @@ def _sum_x(y: Array, k: Array, shapes: Shapes, geometry: Geometry) -> Array:
         matrix = k.reshape(groups, -1, shapes.k[1]).swapaxes(1, 2)
         x: Array = np.matmul(matrix, samples).reshape(shapes.x)
         return x
+    if not _is_depthwise(shapes) and (turned := _turned(shapes, geometry)) is not None:
+        kernels = k.reshape(groups, -1, *k.shape[1:]).swapaxes(1, 2).reshape(turned[0].k)
+        return _sum_y(y, np.flip(kernels, tuple(range(2, k.ndim))), *turned)
     x = np.zeros((*shapes.x[:2], *geometry.padded(shapes.x[2:])), y.dtype)
     taps = [(p, geometry.tap(p, shapes.y[2:])) for p in np.ndindex(*shapes.k[2:])]
     if _is_depthwise(shapes):
@@ -187,14 +224,25 @@ def _sum_x(y: Array, k: Array, shapes: Shapes, geometry: Geometry) -> Array:
         for place, where in taps:
             x[where] += (spread * factors[(..., *place)][(..., *(None,) * (y.ndim - 2))]).sum(2)
     else:
-        matrix = k.reshape(groups, shapes.k[0] // groups, -1).swapaxes(1, 2)
+        matrix, pitches = k.reshape(groups, shapes.k[0] // groups, -1).swapaxes(1, 2), _packed(shapes.y[2:])
         for part in _chunks(shapes, y.itemsize):
             n = y[part].shape[0]
-            columns = np.matmul(matrix, _flat(y[part], groups))
+            columns = np.matmul(matrix, _flat(y[part], groups, pitches))
             columns = columns.reshape(shapes.x[1], *shapes.k[2:], n, *shapes.y[2:])
             for place, where in taps:
                 x[part][where] += columns[(slice(None), *place)].swapaxes(0, 1)
     return x[_inside(shapes.x, geometry)]
+
+
+def _turned(shapes: Shapes, geometry: Geometry) -> tuple[Shapes, Geometry] | None:
+    """The convolution of y that gives x, with the kernels turned round; None where strides or a padding wider than the
+    kernel's reach make it none."""
+    reach = [d * (k - 1) for d, k in zip(geometry.dilation, shapes.k[2:], strict=True)]
+    padding = tuple((r - a, r - b) for r, (a, b) in zip(reach, geometry.padding, strict=True))
+    if math.prod(geometry.stride) != 1 or min(map(min, padding)) < 0:
+        return None
+    kernels = (shapes.x[1], shapes.y[1] // geometry.groups, *shapes.k[2:])
+    return Shapes(shapes.y, shapes.x, kernels), geometry._replace(padding=padding)
 
 
 def _sum_k(x: Array, y: Array, shapes: Shapes, geometry: Geometry) -> Array:
@@ -210,9 +258,10 @@ def _sum_k(x: Array, y: Array, shapes: Shapes, geometry: Geometry) -> Array:
             factors[(..., *place)] = np.einsum(seen, [0, 1, *places], spread, [0, 1, 2, *places], [1, 2])
         return k
     matrix = np.zeros((groups, shapes.k[0] // groups, math.prod(shapes.k[1:])), x.dtype)
+    pitches = _pitches(shapes, geometry)
     for part in _chunks(shapes, x.itemsize):
-        columns = _columns(padded[part], shapes, geometry)
-        matrix += np.matmul(_flat(y[part], groups), columns.swapaxes(1, 2))
+        columns = _columns(padded[part], shapes, geometry, pitches)
+        matrix += np.matmul(_flat(y[part], groups, pitches), columns.swapaxes(1, 2))
     return matrix.reshape(shapes.k)
 
 
