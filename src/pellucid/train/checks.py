@@ -26,7 +26,8 @@ from pellucid.train.alike import structure
 from pellucid.train.choose import make_loss
 from pellucid.train.dependence import Dependence, label_dependence
 from pellucid.train.ends import all_zero, are_probabilities, last_activation, never_learns
-from pellucid.train.evaluate import check_one_axis, evaluating, modes_kept, output_of, prepared, takes_whole_numbers
+from pellucid.train.evaluate import evaluating, modes_kept, prepared, takes_whole_numbers
+from pellucid.train.rows import check_one_axis, output_of
 from pellucid.train.together import once
 
 if TYPE_CHECKING:

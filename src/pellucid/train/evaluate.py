@@ -8,21 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pellucid._typing import Array, DType
 from pellucid.core.check import Integer, check, shown
 from pellucid.core.context import default_dtype, enable_grad, no_grad, quiet
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.data import Dataset, Loader, as_dataset
-from pellucid.errors import ArgumentTypeError, DataError, ModelError, ShapeError
+from pellucid.errors import ArgumentTypeError, DataError, ModelError
 from pellucid.ops.origin import composite_behind
 from pellucid.train.metrics import Metric, as_metrics
+from pellucid.train.rows import output_of, outputs
 
 if TYPE_CHECKING:
     from pellucid.nn import Module
-
-ROWS_AT_ONCE = 1024
 
 
 def model_dtype(model: Module) -> DType:
@@ -76,80 +73,13 @@ def evaluating(model: Module) -> Iterator[None]:
         yield
 
 
-def outputs(model: Module, x: Array, batch_size: int | None) -> Tensor:
-    """The model's outputs for all rows, which know the function that they come from; in evaluation mode by the caller.
-
-    Raises
-        ArgumentTypeError, ShapeError: the model gives something else than one row of outputs for each row of inputs.
-    """
-    check_one_axis(model, x)
-    size = batch_size or ROWS_AT_ONCE
-    whole = output_of(model(wrap(x[:size])), len(x[:size]))
-    first = result = whole.data
-    if len(x) > size:
-        result = np.empty((len(x), *first.shape[1:]), first.dtype)
-        result[:size] = first
-    for start in range(size, len(x), size):
-        part = _output(model, x[start : start + size])
-        if part.shape[1:] != first.shape[1:]:
-            raise ShapeError("train.output-varies", first=first.shape, other=part.shape)
-        result[start : start + len(part)] = part
-    y = wrap(result)
-    y._scope = composite_behind(whole)
-    return y
-
-
-def _output(model: Module, x: Array) -> Array:
-    return output_of(model(wrap(x)), len(x)).data
-
-
-def output_of(y_pred: Any, rows: int) -> Tensor:
-    """What a model returned, if it is one Tensor with a row for each row of its input.
-
-    Raises
-        ArgumentTypeError: it is something else, such as a tuple of several outputs.
-        ShapeError: it has another number of rows.
-    """
-    if not isinstance(y_pred, Tensor):
-        raise ArgumentTypeError("train.one-output", type=type(y_pred).__name__)
-    shape = y_pred.data.shape
-    if not shape or shape[0] != rows:
-        raise ShapeError("train.output-rows", shape=shape, rows=rows)
-    return y_pred
-
-
-def check_one_axis(model: Module, x: Array) -> None:
-    """Refuse numbers without a second axis that the network takes for the features of a single row, or cannot take.
-
-    Raises
-        ShapeError: with the axis to add, where adding it was found to work.
-    """
-    if x.ndim != 1:
-        return
-    try:
-        for rows in (1, 2):
-            _output(model, x[:rows])
-    except ShapeError:
-        tried = {"x[None]": x[None], "x[:, None]": x[:1, None]}
-        fixes = [words for words, array in tried.items() if _takes(model, array)]
-        raise ShapeError("train.one-axis", shape=x.shape, suggestion=fixes[0] if fixes else None) from None
-
-
-def _takes(model: Module, x: Array) -> bool:
-    try:
-        _output(model, x)
-    except ShapeError:
-        return False
-    return True
-
-
 def predict(model: Module, x: Any, *, batch_size: int | None = None) -> Array:
     """The outputs of a network for each row, in evaluation mode and without gradients.
 
     Parameters
         model : the network; its mode is as before afterwards
         x : rows of inputs: an array, nested lists, a Dataset or (x, y), whose targets are not read
-        batch_size : rows at once; None is 1,024, which bounds the memory
+        batch_size : rows at once; None is what the memory bears, at most 1,024
     Returns
         array (rows, ...), in the model's dtype
     Raises
@@ -174,7 +104,7 @@ def evaluate(
         data : Dataset, (x, y), or Loader
         loss : a loss module, a function (y_pred, y) -> Tensor, or a name such as "cross_entropy"; None leaves it out
         metrics : names ("accuracy"), Metrics, or functions (y_pred, y_true) -> number
-        batch_size : rows at once; None is 1,024
+        batch_size : rows at once; None is what the memory bears, at most 1,024
     Returns
         dict of Python floats: "loss", then the metrics by name
     Raises
@@ -192,11 +122,16 @@ def evaluate(
 
 
 def measured(
-    model: Module, dataset: Dataset, criterion: Any, metrics: list[Metric], batch_size: int | None = None
+    model: Module,
+    dataset: Dataset,
+    criterion: Any,
+    metrics: list[Metric],
+    batch_size: int | None = None,
+    times: int = 1,
 ) -> dict[str, float]:
-    """`evaluate` on what is prepared already."""
+    """`evaluate` on what is prepared already, and is going to be so many times."""
     with evaluating(model):
-        y_pred = outputs(model, dataset.x, batch_size)
+        y_pred = outputs(model, dataset.x, batch_size, times)
         record = {}
         if criterion is not None:
             value = criterion(y_pred, wrap(dataset.y))  # type: ignore[arg-type]

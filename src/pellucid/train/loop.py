@@ -24,11 +24,12 @@ from pellucid.core.rng import default_generator
 from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import ModelError, NonFiniteError
 from pellucid.train.callbacks import Callback, listens_to_batches
-from pellucid.train.evaluate import measured, modes_kept, output_of, with_thresholds
+from pellucid.train.evaluate import measured, modes_kept, with_thresholds
 from pellucid.train.interrupt import on_interrupt
 from pellucid.train.metrics import Metric
 from pellucid.train.nonfinite import Before, check_weights, explain_non_finite
 from pellucid.train.progress import Progress
+from pellucid.train.rows import output_of
 from pellucid.train.run import Run, arrays_of
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _epoch(
         pred_all = np.concatenate([p for p, _ in seen.collected])
         record.update((m.name, m(pred_all, y_all)) for m in metrics)
     if run.validation is not None:
-        held_out = measured(run.model, run.validation, run.loss, metrics)
+        held_out = measured(run.model, run.validation, run.loss, metrics, times=run.epochs)
         record.update((f"val_{name}", number) for name, number in held_out.items())
     record["lr"] = lr
     record["time_s"] = time.perf_counter() - start
