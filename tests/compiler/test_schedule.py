@@ -79,3 +79,19 @@ def test_state_that_is_read_after_its_update_is_copied_last():
 
     found = planned(step, np.ones(300, "f4"))
     assert found.phases >= 2
+
+
+def test_a_recurrent_layer_waits_no_more_for_more_places():
+    """Each thread goes through all places with its own sequences; the gates' gradients are joined row by row."""
+
+    def phases(places):
+        pl.manual_seed(0)
+        layer = nn.LSTM(6, 16)
+
+        def step(x):
+            (layer(x)[0] ** 2).sum().backward()
+            return layer.weight_hh_l0.grad
+
+        return planned(step, np.ones((places, 32, 6), "f4")).phases
+
+    assert phases(9) == phases(5)

@@ -153,13 +153,20 @@ def inputs_at(
         )
     elif name in ("concatenate", "pad") or op.family == "pooling":
         for x in instruction.inputs:
-            yield x, tuple(number(0, INT64) for _ in x.spec.shape)
+            yield x, tuple([number(0, INT64) if _moves(instruction, axis) else i for axis, i in enumerate(index)])
     elif name == "index":
         yield from _picked(instruction, index, at)
     elif name == "windows":
         yield instruction.inputs[0], op.kernel(index, [x.spec for x in instruction.inputs], **instruction.attrs)
     else:
         raise Unsupported(name)
+
+
+def _moves(instruction: Instruction, axis: int) -> bool:
+    """Whether a joined, padded or pooled value is read at another place along an axis than where it is needed."""
+    if instruction.op.name == "concatenate":
+        return bool(axis == instruction.attrs["axis"])
+    return instruction.op.name != "pad" or any(instruction.attrs["widths"][axis])
 
 
 def _picked(
