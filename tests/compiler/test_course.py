@@ -14,7 +14,7 @@ import pellucid as pl
 from pellucid import nn, optim
 from pellucid.compiler.course import Course
 from pellucid.compiler.record import recorded
-from pellucid.errors import PellucidWarning
+from pellucid.errors import PellucidWarning, RecordingError
 from tests.compiler.both_ways import X, Y, assert_same_both_ways, cross_entropy, network, state_of, step_of
 
 REFUSED = {}
@@ -270,3 +270,33 @@ def test_a_course_names_inputs_by_what_they_are():
     assert first[1] == fourth[0] == fourth[1] == ("outside", id(b))
     assert second[1][:3] == ("data", "float32", (1,))
     assert third[1] == ("number", "2.0")
+
+
+def test_products_are_computed_once_for_both_runs():
+    """Those whose inputs are the same; what comes after one that is not is computed again."""
+    op, computed = pl.core.op.REGISTRY["contract"], []
+    value = op.value
+
+    def counting(a, b, **attrs):
+        computed.append(a.shape)
+        return value(a, b, **attrs)
+
+    object.__setattr__(op, "value", counting)
+    try:
+        x, w = pl.Tensor(X), pl.Tensor(np.eye(5, dtype="f4"))
+        noise = iter(np.arange(1.0, 99.0))
+
+        def once(x):
+            return pl.einsum("ij,jk->ik", pl.einsum("ij,jk->ik", x, w), w)
+
+        def anew(x):
+            return pl.einsum("ij,jk->ik", pl.einsum("ij,jk->ik", x, w) * float(next(noise)), w)
+
+        recorded(once, [x])
+        assert len(computed) == 2
+        computed.clear()
+        with pytest.raises(RecordingError):
+            recorded(anew, [x])
+        assert len(computed) > 3
+    finally:
+        object.__setattr__(op, "value", value)

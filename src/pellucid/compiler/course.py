@@ -108,7 +108,13 @@ class Course:
         """What the other run had from the operation that is about to run; None where it did something else, or its
         result was not kept."""
         before = self._before
-        if before is None or not self._open or self._optimizers or op.family not in _LONG or self.difference is not None:
+        if (
+            before is None
+            or not self._open
+            or self._optimizers
+            or op.family not in _LONG
+            or self.difference is not None
+        ):
             return None
         found = before._results_kept.get(self._results)
         number = len(self.lines)
