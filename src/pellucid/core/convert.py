@@ -29,8 +29,9 @@ def as_dtype(dtype: Any) -> DType:
     Raises
         DTypeError: it names no dtype, or not one of real numbers.
     """
-    if dtype is None:
-        raise DTypeError("core.unknown-dtype", dtype="None")
+    if dtype is None or isinstance(dtype, np.generic):
+        # A number of NumPy has a dtype, and np.dtype would take that: what was meant is not known.
+        raise DTypeError("core.unknown-dtype", dtype="None" if dtype is None else shown(dtype))
     try:
         result = np.dtype(dtype)
     except (TypeError, ValueError, SyntaxError):

@@ -6,6 +6,7 @@ and the functions of `ops` call it when something has gone wrong, never before.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
@@ -172,3 +173,22 @@ def explains_calls(function: F, name: str | None = None, method: bool = False) -
             raise clear from None
 
     return call  # type: ignore[return-value]
+
+
+def offered(module: str, names: dict[str, Any], public: Iterable[str], labels: bool = True) -> dict[str, Any]:
+    """The public functions of a module as users call them: see `explains_calls`. What cannot be found by the name that
+    it carries carries the one that it is offered under, so that it can be pickled.
+
+    Parameters
+        names : the module's own
+        labels : whether errors call a function by its public name
+    """
+    found = {}
+    for name in public:
+        function = explains_calls(names[name], name if labels else None)
+        if inspect.isfunction(function):
+            known = getattr(sys.modules.get(function.__module__), function.__qualname__, None)
+            if known is not function and (function is not names[name] or known is None):
+                function.__module__, function.__qualname__ = module, name
+        found[name] = function
+    return found

@@ -41,7 +41,7 @@ class CharLSTM(Module):
     @checked(
         vocab_size=Integer(2),
         hidden_size=Integer(1),
-        num_layers=Integer(1),
+        num_layers=Integer(1, 10_000),
         embedding_dim=Integer(1, none=True),
         dropout=Real(0, 1, right_open=True),
     )

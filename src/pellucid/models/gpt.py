@@ -162,7 +162,7 @@ class GPT(Module):
     @checked(
         vocab_size=Integer(2),
         block_size=Integer(1),
-        n_layer=Integer(1),
+        n_layer=Integer(1, 10_000),
         n_head=Integer(1),
         n_embd=Integer(1),
         dropout=Real(0, 1, right_open=True),

@@ -115,7 +115,7 @@ class VisionTransformer(Module):
     @checked(
         image_size=Integer(1),
         patch_size=Integer(1),
-        num_layers=Integer(1),
+        num_layers=Integer(1, 10_000),
         num_heads=Integer(1),
         hidden_dim=Integer(1),
         mlp_dim=Integer(1),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.core.check import Options, Real, checked
-from pellucid.core.other_names import OF_FUNCTIONS, explains_calls, no_attribute
+from pellucid.core.other_names import OF_FUNCTIONS, no_attribute, offered
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError
 from pellucid.nn.activation.piecewise import prelu
@@ -317,7 +317,7 @@ __all__ = [
 ]
 
 # What users call says in words which arguments it takes.
-globals().update({name: explains_calls(globals()[name]) for name in __all__})
+globals().update(offered(__name__, globals(), __all__, labels=False))
 
 
 def __getattr__(name: str) -> Any:

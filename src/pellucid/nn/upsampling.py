@@ -94,6 +94,8 @@ def interpolate(
         check("interpolate: align_corners", align_corners, Flag())
         if mode not in _WITH_CORNERS:
             raise ArgumentError("pool.align-corners", op="interpolate", mode=repr(mode), given=align_corners)
+    if recompute_scale_factor is not None:
+        check("interpolate: recompute_scale_factor", recompute_scale_factor, Flag())
     if antialias:
         raise ArgumentError("pool.antialias", op="interpolate")
     if (size is None) == (scale_factor is None):
@@ -221,6 +223,9 @@ class Upsample(Module):
     ) -> None:
         name = type(self).__name__
         check(f"{name}: mode", mode, Options(*_MODES))
+        for argument, value in (("align_corners", align_corners), ("recompute_scale_factor", recompute_scale_factor)):
+            if value is not None:
+                check(f"{name}: {argument}", value, Flag())
         if (size is None) == (scale_factor is None):
             raise ArgumentError("pool.one-size", op=name, size=shown(size), scale_factor=shown(scale_factor))
         several = scale_factor if isinstance(scale_factor, list | tuple) else None

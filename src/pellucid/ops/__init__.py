@@ -3,7 +3,7 @@ operators."""
 
 from __future__ import annotations
 
-from pellucid.core.other_names import explains_calls
+from pellucid.core.other_names import offered
 from pellucid.ops import _methods as _methods
 from pellucid.ops import conv as conv
 from pellucid.ops import logistic as logistic
@@ -392,4 +392,4 @@ __all__ = [
 ]
 
 # What users call says in words which arguments it takes; inside the package the functions are called as they are.
-globals().update({name: explains_calls(globals()[name], name) for name in __all__})
+globals().update(offered(__name__, globals(), __all__))

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from pellucid._typing import Shape
 from pellucid.core.check import Flag, Integer, Real, check, checked
 from pellucid.core.context import default_dtype, scope
+from pellucid.core.convert import as_dtype
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn import init
+from pellucid.nn._room import blank
 from pellucid.nn.attention.maps import Attending, keep
 from pellucid.nn.attention.masks import combined, with_further_keys
 from pellucid.nn.attention.scaled_dot_product import attention_weights
@@ -109,10 +109,10 @@ class MultiheadAttention(Attending):
         self.kdim = self.embed_dim if kdim is None else int(kdim)
         self.vdim = self.embed_dim if vdim is None else int(vdim)
         self.dropout, self.batch_first, self.add_zero_attn = float(dropout), bool(batch_first), bool(add_zero_attn)
-        kind = default_dtype() if dtype is None else np.dtype(dtype)
+        kind = default_dtype() if dtype is None else as_dtype(dtype)
 
         def parameter(there: bool, *shape: int) -> Parameter | None:
-            return Parameter(np.zeros(shape), dtype=kind) if there else None
+            return Parameter(blank(self, shape), dtype=kind) if there else None
 
         packed, e = self.kdim == self.vdim == self.embed_dim, self.embed_dim
         self.register_parameter("in_proj_weight", parameter(packed, 3 * e, e))

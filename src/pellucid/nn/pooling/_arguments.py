@@ -93,4 +93,6 @@ class Pooling(Module):
 
 def plain(value: Any) -> Any:
     """A size as it is kept and shown: a number, or a tuple of them."""
-    return tuple(value) if isinstance(value, list | tuple | np.ndarray) else value
+    numbers = value if isinstance(value, list | tuple | np.ndarray) else [value]
+    kept = tuple(int(n) if isinstance(n, np.integer) else n for n in numbers)
+    return kept if numbers is value else kept[0]

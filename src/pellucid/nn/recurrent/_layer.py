@@ -7,8 +7,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from pellucid._typing import Shape
 from pellucid.core.check import Flag, Integer, Real
 from pellucid.core.context import default_dtype
@@ -16,6 +14,7 @@ from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ShapeError, warn
 from pellucid.nn import init
 from pellucid.nn._initial import wrong_features
+from pellucid.nn._room import blank
 from pellucid.nn.dropout import dropout
 from pellucid.nn.linear import linear
 from pellucid.nn.module import Module, Parameter
@@ -27,7 +26,8 @@ from pellucid.ops.shape import concatenate, expand_dims, permute, reshape, squee
 ARGUMENTS: dict[str, Any] = {
     "input_size": Integer(1),
     "hidden_size": Integer(1),
-    "num_layers": Integer(1),
+    # More would take minutes to make, and nobody could train them.
+    "num_layers": Integer(1, 10_000),
     "bias": Flag(),
     "batch_first": Flag(),
     "dropout": Real(0, 1),
@@ -72,7 +72,7 @@ class Recurrent(Module):
                 if self.proj_size:
                     shapes["weight_hr"] = (out, self.hidden_size)
                 for name, shape in shapes.items():
-                    self.register_parameter(name + end, Parameter(np.zeros(shape), dtype=kind))
+                    self.register_parameter(name + end, Parameter(blank(self, shape), dtype=kind))
         self.reset_parameters()
 
     @property

@@ -79,7 +79,7 @@ class TransformerEncoder(_Stack):
         (5, 4, 8)
     """
 
-    @checked(num_layers=Integer(1), enable_nested_tensor=Flag(), mask_check=Flag())
+    @checked(num_layers=Integer(1, 10_000), enable_nested_tensor=Flag(), mask_check=Flag())
     def __init__(
         self,
         encoder_layer: Any,
@@ -122,7 +122,7 @@ class TransformerDecoder(_Stack):
         Vaswani et al., Attention is all you need, NIPS 2017, section 3.1.
     """
 
-    @checked(num_layers=Integer(1))
+    @checked(num_layers=Integer(1, 10_000))
     def __init__(self, decoder_layer: Any, num_layers: int, norm: Any = None) -> None:
         self._stacked("decoder_layer", decoder_layer, num_layers, norm)
 
