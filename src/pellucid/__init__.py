@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pellucid import data as data
     from pellucid import graph as graph
     from pellucid import inspection as inspection
+    from pellucid import lab as lab
     from pellucid import models as models
     from pellucid import nn as nn
     from pellucid import optim as optim
@@ -81,7 +82,7 @@ bool = _np.dtype(_np.bool_)
 pi, e, inf, nan, newaxis = _np.pi, _np.e, _np.inf, _np.nan, None
 
 # Rooms and functions that are imported when first used, so that `import pellucid` stays light.
-_ROOMS = ("compiler", "data", "graph", "inspection", "models", "nn", "optim", "train")
+_ROOMS = ("compiler", "data", "graph", "inspection", "lab", "models", "nn", "optim", "train")
 _FUNCTIONS = {
     "fit": "train",
     "fit_many": "train",
