@@ -179,6 +179,7 @@ def test_alexnet_of_two_groups_by_hand() -> None:
 # torchvision's table of weights has them ("GFLOPS" there, to two places) and, in full, its formula gives.
 TORCHVISION = {
     "resnet18": (11_689_512, 1.814, 1.81),
+    "resnet34": (21_797_672, 3.664, 3.66),
     "resnet50": (25_557_032, 4.089, 4.09),
     "squeezenet1_0": (1_248_424, 0.819, 0.82),
     "densenet121": (7_978_856, 2.834, 2.83),
@@ -284,6 +285,16 @@ def test_a_saved_network_costs_what_it_did(tmp_path: Any) -> None:
     a, b = pl.cost(model, (3, 6)), pl.cost(pl.load(tmp_path / "m.safetensors"), (3, 6))
     assert (a.parameters, a.work, a.peak_activations) == (b.parameters, b.work, b.peak_activations)
     assert [(la.path, la.forward) for la in a.layers] == [(lb.path, lb.forward) for lb in b.layers]
+
+
+def test_layers_of_a_saved_list_have_their_full_names(tmp_path: Any) -> None:
+    model = pl.models.GPT(7, block_size=4, n_layer=2, n_head=1, n_embd=4).eval()
+    tokens = np.zeros((1, 4), np.int64)
+    before = {layer.path: layer.parameters for layer in pl.cost(model, tokens).layers}
+    pl.save(model, tmp_path / "gpt.safetensors", example=tokens)
+    after = {layer.path: layer.parameters for layer in pl.cost(pl.load(tmp_path / "gpt.safetensors"), tokens).layers}
+    assert "h.1.mlp.c_fc" in after
+    assert {path: n for path, n in after.items() if n} == {path: n for path, n in before.items() if n}
 
 
 def test_several_inputs_and_real_ones() -> None:

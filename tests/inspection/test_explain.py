@@ -58,6 +58,8 @@ def test_one_neuron() -> None:
     sigmoid = pl.explain(nn.Sequential(umbrella()[0], nn.Sigmoid()), [10, 1])
     assert sigmoid.step("a1[0]").value == pytest.approx(0.1192029220, abs=1e-10)
     assert not any(n.kind == "no-gradient" for n in sigmoid.step("a1[0]").notes)
+    remark = str(sigmoid.step("a1[0]").notes[-1])
+    assert remark == "that is 1 / (1 + exp(-z1[0])), in a form that cannot overflow"
 
 
 def test_the_coat_network() -> None:
@@ -127,6 +129,43 @@ def test_mean_squares_and_their_gradient(loss: Any, value: float, gradient: Any)
     for place in np.ndindex(2, 2):
         name = f"∂L/∂x[{place[0]},{place[1]}]"
         assert e.step(name).value == pytest.approx(gradient[place[0]][place[1]], abs=1e-15)
+    assert e.verify().ok
+
+
+def test_a_cross_entropy_is_told_by_its_probabilities() -> None:
+    logits = np.array([[1.0, 2.0, 0.5]])
+    share = np.exp(logits[0]) / np.exp(logits[0]).sum()
+    e = pl.explain(nn.Identity(), logits, y=np.array([1]), loss=nn.CrossEntropyLoss())
+    assert [s.name for s in e.layers[-1].steps] == ["log_softmax1[0,1]", "L"]
+    assert e.step("L").symbols() == "-log_softmax1[0,1] / 1"
+    assert e.step("L").value == pytest.approx(-math.log(share[1]))
+    (remark,) = e.step("log_softmax1[0,1]").notes
+    assert str(remark) == f"exp(log_softmax1[0,1]) = {share[1]:.6g} is the probability that softmax gives to the target"
+    # The gradient is the probabilities less one at the target.
+    assert e.step("∂L/∂x[0,1]").symbols() == "(1 - exp(log_softmax1[0,1]))·∂L/∂log_softmax1[0,1]"
+    assert e.step("∂L/∂x[0,0]").symbols() == "-exp(log_softmax1[0,0])·∂L/∂log_softmax1[0,1]"
+    for column, wanted in enumerate(share - [0, 1, 0]):
+        assert e.step(f"∂L/∂x[0,{column}]").value == pytest.approx(wanted)
+    assert [s.symbols() for s in e.errors] == ["-1"]
+    assert e.verify().ok
+    # Which rows count is told where not all do.
+    ignored = pl.explain(nn.Identity(), np.repeat(logits, 2, 0), y=np.array([1, -100]), loss=nn.CrossEntropyLoss())
+    assert ignored.step("L").symbols() == "-sum2 / sum1"
+    assert ignored.step("sum1").numbers() == "1 + 0"
+    assert ignored.verify().ok
+
+
+def test_a_logistic_loss_is_told_in_the_words_of_a_textbook() -> None:
+    e = pl.explain(coat(), (10, 1, 1), y=[1.0], loss=nn.BCELoss())
+    p = 1 / (1 + math.exp(-0.2))
+    (remark,) = e.step("logistic_loss1[0]").notes
+    assert str(remark) == (
+        f"that is -(1·log({p:.6g}) + 0·log({1 - p:.6g})) with p = sigmoid(z2[0]) = {p:.6g}, "
+        "in a form that cannot overflow"
+    )
+    assert e.step("L").symbols() == "logistic_loss1[0] / 1"
+    derivative = e.step("∂logistic_loss1[0]/∂z2[0]")
+    assert str(derivative.notes[-1]) == f"that is p - y = {p:.6g} - 1, with p = sigmoid(z2[0])"
     assert e.verify().ok
 
 

@@ -9,9 +9,9 @@ import pytest
 
 import pellucid as pl
 from pellucid import nn, optim
-from pellucid.inspection.explain_expressions import Apply, Leaf, Rest, Total
-from pellucid.inspection.explain_forward import leaves_of
+from pellucid.inspection.explain_expressions import Apply, Leaf, Rest, Total, leaves_of
 from tests.inspection.explained import LAYERS, LOSSES, OPTIMIZERS, made, squares
+from tests.inspection.explained_further import FURTHER, FURTHER_LOSSES
 
 
 def gradients_of(model: nn.Module, x: Any, loss: Any, *targets: Any) -> dict[str, Any]:
@@ -136,3 +136,36 @@ def test_a_wrong_rest_is_found() -> None:
     broken = replace(step, expression=Apply("+", (wrong, step.expression.arguments[1])))  # type: ignore[union-attr]
     layer = replace(e.layers[0], steps=(broken,))
     assert not replace(e, layers=(layer,)).verify().ok
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_further_kinds_of_layers(name: str) -> None:
+    build, x = FURTHER[name]
+    for dtype in ("float64", "float32"):
+        model = made(build, dtype)
+        e = pl.explain(model, x, loss=squares, optimizer=optim.SGD(model.parameters(), lr=0.1))
+        verification = e.verify()
+        assert verification.ok, str(verification)
+        assert verification.numbers > len(e.steps) / 2
+        assert all(layer.steps for layer in e.layers)
+
+
+@pytest.mark.parametrize("name", FURTHER_LOSSES)
+def test_further_losses(name: str) -> None:
+    loss, call = FURTHER_LOSSES[name]
+    model = network()
+    loss.double()
+    e = pl.explain(model, X, loss=lambda x: call(loss, x))
+    verification = e.verify()
+    assert verification.ok, str(verification)
+    assert e.step("L").value == call(loss, model(pl.Tensor(X))).item()
+    assert verification.numbers > 4
+
+
+def test_there_is_an_example_of_every_layer_and_loss() -> None:
+    known = {type(loss) for loss, _ in (*LOSSES.values(), *FURTHER_LOSSES.values())}
+    for build, _ in (*LAYERS.values(), *FURTHER.values()):
+        known |= {type(m) for m in build().modules()}
+    offered = {getattr(nn, name) for name in nn.__all__ if isinstance(getattr(nn, name), type)}
+    layers = {c for c in offered if issubclass(c, nn.Module)} - {nn.Module, nn.Activation, nn.Loss}
+    assert sorted(c.__name__ for c in layers - known) == []

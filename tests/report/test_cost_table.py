@@ -30,7 +30,7 @@ def test_a_table_of_layers() -> None:
 def test_layers_below_one_name_are_merged() -> None:
     report = pl.cost(network(), (1, 784))
     first, second = cost_lines(report, 1)
-    assert (first.name, first.kind, first.parameters, first.work.macs) == ("0", "", 12_560, 12_544)
+    assert (first.name, first.kind, first.parameters, first.work.macs) == ("0", "Sequential", 12_560, 12_544)
     assert (second.name, second.parameters, second.work.macs, second.output) == ("1", 170, 160, "(1, 10)")
     assert sum(line.work.flops for line in cost_lines(report)) == first.work.flops + second.work.flops == report.flops
     with pytest.raises(pl.errors.ArgumentError, match="depth is out of range"):
@@ -84,3 +84,10 @@ def test_a_figure(measure: bool, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_quantities() -> None:
     assert [quantity(n, "B") for n in (0, 999, 1_000, 1_814_073_344)] == ["0 B", "999 B", "1 kB", "1.814 GB"]
     assert quantity(2_500_000, "") == "2.5 M"
+
+
+def test_what_lines_stand_for_has_its_own_class() -> None:
+    report = pl.cost(pl.models.mobilenet_v2(), (1, 3, 32, 32))
+    kinds = {line.name: line.kind for line in cost_lines(report, 2)}
+    assert kinds["features.1"] == "InvertedResidual"
+    assert kinds["classifier.1"] == "Linear"

@@ -141,3 +141,35 @@ def test_notations() -> None:
         MathML().name("b1[0]") == "<msubsup><mi>b</mi><mn>0</mn><mrow><mo>(</mo><mn>1</mn><mo>)</mo></mrow></msubsup>"
     )
     assert MathML().expression(Apply("<", (z, x)), names=False) == "<mrow><mn>−2.5</mn><mo>&lt;</mo><mn>3</mn></mrow>"
+
+
+def test_weights_that_stay_are_told_of_once() -> None:
+    model = nn.Sequential(nn.Linear(2, 1), nn.ReLU())
+    model.load_state_dict({"0.weight": np.array([[-0.5, 2]], np.float32), "0.bias": np.array([1], np.float32)})
+    e = pl.explain(model, (10, 1), y=[1.0], loss=nn.MSELoss(), optimizer=pl.optim.SGD(model.parameters(), lr=0.1))
+    text = explanation_text(e)
+    assert len(e.updates) == 3
+    assert text.count("p = p - lr * g") == 1
+    assert "so it is for W1[0,1], b1[0]: their gradient is 0 as well, and they stay what they are" in text
+
+
+def test_long_sums_are_broken_in_latex() -> None:
+    model = nn.Linear(12, 1)
+    e = pl.explain(model, np.linspace(0.123456, 1, 12), terms=12)
+    words = explanation_latex(e)
+    body = words[words.index(r"\begin{align*}") : words.index(r"\end{align*}")]
+    assert body.count("&= ") == 2
+    assert body.count(r"&\quad + ") >= 4
+    # Every term is there, with its names and with its numbers.
+    assert all(body.count(f"_{{{n}}}") == 1 for n in range(1, 12))
+
+
+def test_a_legend_and_a_long_page_stay_in_their_lines() -> None:
+    model = nn.Sequential(*(nn.Linear(2, 2) for _ in range(12)))
+    text = explanation_text(pl.explain(model, (1, 2)))
+    legend = text.split("\n\n")[0].splitlines()
+    assert len(legend) > 3
+    assert max(map(len, legend)) <= 110
+    page = explanation_page(pl.explain(model, (1, 2)))
+    assert "overflow: auto hidden" in page
+    assert 'displaystyle="true"' in page

@@ -88,6 +88,9 @@ class Owners:
         self._names = set(self._paths.values())
         if is_module(model):
             self._names |= {name.rpartition(".")[0] for name, _ in model.named_parameters()}
+        # Scopes know nothing of the list that a layer stands in: "0.ln_1" is told from "h.0.ln_1" by its parameters.
+        ends = [(name[i + 1 :], name) for name in self._names for i, c in enumerate(name) if c == "."]
+        self._ends = {end: name for end, name in ends if sum(e == end for e, _ in ends) == 1}
         # A network from a file computes by its graph: its layers are the scopes of that graph.
         self._from_file = isinstance(getattr(model, "graph", None), Graph)
 
@@ -118,6 +121,7 @@ class Owners:
         names = [s.name for s in scope[1:]]
         for length in range(len(names), 0, -1):
             path = ".".join(names[:length])
+            path = path if path in self._names else self._ends.get(path, path)
             if path in self._names or (names[length - 1] not in COMPOSITES or length == 1):
                 return Owner(path, "")
         return Owner("", kind, "outside")
@@ -196,8 +200,14 @@ def counted(
         stored_activations=None if stored is None else sum(v.spec.size for v, _ in stored),
         stored_bytes=None if stored is None else sum(v.spec.nbytes for v, _ in stored),
         from_values=run.with_values,
+        modules=_classes(model),
         _audit=audit,
     )
+
+
+def _classes(model: Any) -> dict[str, str]:
+    """The class of each module, without the sign of those that are private."""
+    return {path: type(m).__name__.lstrip("_") for path, m in model.named_modules()} if is_module(model) else {}
 
 
 def _word(instruction: Instruction) -> str:

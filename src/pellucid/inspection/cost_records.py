@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -221,6 +221,7 @@ class CostReport:
     stored_activations, stored_bytes : the values that the backward pass reads; None without training.
     from_values : whether it was recorded by a run on values, since Python looks at some: then it holds for such.
     measured : times on this machine, where `measure=True` asked for them.
+    modules : the class of each module of the network by its name, of those that hold others too.
     """
 
     name: str
@@ -237,6 +238,7 @@ class CostReport:
     stored_bytes: int | None = None
     from_values: bool = False
     measured: Measured | None = None
+    modules: Mapping[str, str] = field(default_factory=dict, repr=False)
     _audit: Callable[[], Audit] | None = field(default=None, repr=False)
 
     def _sum(self, name: str) -> int:

@@ -19,7 +19,8 @@ from pellucid.graph import Value
 from pellucid.graph.names import function_name, is_module
 from pellucid.inspection.explain_backward import Backward
 from pellucid.inspection.explain_errors import Errors
-from pellucid.inspection.explain_forward import Forward, leaves_of
+from pellucid.inspection.explain_expressions import leaves_of
+from pellucid.inspection.explain_forward import Forward
 from pellucid.inspection.explain_names import Call, Names
 from pellucid.inspection.explain_records import Explanation, LayerExplanation, Note, Update
 from pellucid.inspection.explain_terms import Element, Terms
@@ -114,7 +115,7 @@ class _Teller:
         self.terms = Terms(trace, self.names, most)
         self.errors = Errors(trace, self.names, self.terms)
         self.forward = Forward(trace, self.names, self.terms, self.errors)
-        self.backward = Backward(trace, self.names, self.errors)
+        self.backward = Backward(trace, self.names, self.errors, self.forward.written)
 
     def explanation(self, at: Any) -> Explanation:
         trace = self.trace
@@ -297,7 +298,8 @@ class _Teller:
         for call in self.names.calls:
             if call.owner.role == "layer":
                 for value in call.outputs:
-                    found[self.names.of(value)] = f"{call.owner.path} ({call.owner.kind})"
+                    path, kind = call.owner.path, call.owner.kind
+                    found[self.names.of(value)] = f"{path} ({kind})" if kind else path
         return found
 
     # Where

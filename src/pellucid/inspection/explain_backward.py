@@ -4,15 +4,17 @@ named factors, the errors in it opened back to the loss, and the chain rule alon
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from pellucid.graph import Value
-from pellucid.inspection.explain_errors import Errors, single, times
-from pellucid.inspection.explain_expressions import Apply, Expression, Leaf, Total, evaluate, written
-from pellucid.inspection.explain_forward import FEW, branches, contributions, followed, leaves_of
+from pellucid.graph import Instruction, Value
+from pellucid.graph.ir import input_spec
+from pellucid.inspection.explain_condense import errors_condensed, put_in
+from pellucid.inspection.explain_errors import Errors, own_place, simplified, single, times
+from pellucid.inspection.explain_expressions import Apply, Expression, Leaf, Total, evaluate, leaves_of, shown, written
+from pellucid.inspection.explain_forward import FEW, branches, contributions, followed
 from pellucid.inspection.explain_names import Names
 from pellucid.inspection.explain_records import Chain, Note, Step
 from pellucid.inspection.explain_terms import Choices, Element
@@ -24,8 +26,10 @@ _MOST_WEIGHTS, _MOST_TENSORS, _MOST_ERRORS, _MOST_CHAINS = 16, 12, 60, 3
 class Backward:
     """Tells the backward pass."""
 
-    def __init__(self, trace: Trace, names: Names, errors: Errors) -> None:
-        self.trace, self.names, self.errors = trace, names, errors
+    def __init__(
+        self, trace: Trace, names: Names, errors: Errors, written: Mapping[tuple[int, Place], Expression]
+    ) -> None:
+        self.trace, self.names, self.errors, self.written = trace, names, errors, written
 
     def weights(self) -> tuple[list[Element], int]:
         """The weights to tell of: all of a small network, else of each parameter the one with the largest gradient;
@@ -69,6 +73,7 @@ class Backward:
         return number is not None and self.names.call_of(number).owner.role == "loss"
 
     def _step(self, kind: str, value: Value, place: Place, expression: Expression) -> Step:
+        expression = put_in(expression, self.written)
         dtype = value.spec.dtype
         number = self.trace.makers.get(value.id)
         layer = "" if number is None else self.names.call_of(number).owner.path
@@ -84,7 +89,7 @@ class Backward:
             value=self.trace.error(value, place),
             eps=float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0,
             contributions=contributions(expression) if kind == "gradient" else (),
-            notes=tuple(_dead(expression)),
+            notes=(*_dead(expression), *_shares(expression)),
         )
 
     def told(self, gradients: Sequence[Step]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
@@ -100,7 +105,7 @@ class Backward:
             errors[key] = self._step("error", value, key[1], self.errors.opened(value, key[1]))
             queue += self._opening(errors[key].expression, derivatives)
         order = sorted(errors, key=lambda k: (-self.trace.makers.get(k[0], -1), k[1]))
-        return tuple(errors[k] for k in order), tuple(derivatives.values())
+        return tuple(errors_condensed(errors, order, self.written)), tuple(derivatives.values())
 
     def _opening(self, expression: Expression, derivatives: dict[str, Step]) -> list[Leaf]:
         for leaf in leaves_of(expression):
@@ -116,9 +121,17 @@ class Backward:
                         expression=rule,
                         value=value,
                         eps=float(np.finfo(instruction.output.spec.dtype).eps),
-                        notes=tuple(branches(choices)),
+                        notes=(*branches(choices), *self._residual(instruction, leaf)),
                     )
         return [leaf for leaf in followed(expression) if leaf.role == "error"]
+
+    def _residual(self, instruction: Instruction, leaf: Leaf) -> Iterator[Note]:
+        """What the derivative of a logistic loss by its logit comes to in the terms of a textbook."""
+        _, position, place = self.errors.derivatives[leaf.name]
+        if instruction.op.name == "logistic_loss" and position == 0:
+            z, t = (self.errors.terms.leaf(x, own_place(place, input_spec(x).shape)) for x in instruction.inputs[:2])
+            p = float(leaf.value) + float(t.value)
+            yield Note("residual", {"p": shown(p), "t": shown(t.value), "z": z.name or shown(z.value)})
 
     def strongest(self, weights: Sequence[Element]) -> list[Element]:
         """The few weights whose chains are told: those with the largest gradients."""
@@ -138,6 +151,7 @@ class Backward:
                 break
             only = only and isinstance(expression, Total) and expression.count == 1
             left, error = _factors(max(terms, key=lambda t: abs(float(evaluate(t)))))
+            left = None if left is None else simplified(put_in(left, self.written))
             if left is not None and left != Leaf("", 1.0):
                 exact = left if isinstance(left, Leaf) else Leaf(written(left, names=True), float(evaluate(left)))
                 factors.append(replace(exact, role="derivative") if not exact.name else exact)
@@ -159,6 +173,17 @@ def _factors(term: Expression) -> tuple[Expression | None, Leaf | None]:
         if isinstance(right, Leaf) and right.role == "error":
             return left, right
     return term, None
+
+
+def _shares(expression: Expression) -> Iterator[Note]:
+    """A remark on what the exponential of a log-softmax is."""
+    if isinstance(expression, Apply) and expression.function == "exp":
+        for leaf in leaves_of(expression):
+            if leaf.name.startswith("log_softmax"):
+                yield Note("share", {"name": leaf.name, "value": shown(float(np.exp(leaf.value)))})
+    elif not isinstance(expression, Leaf):
+        for part in expression.arguments if isinstance(expression, Apply) else expression.terms[:1]:
+            yield from _shares(part)
 
 
 def _dead(expression: Expression) -> Iterator[Note]:

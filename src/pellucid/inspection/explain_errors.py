@@ -130,6 +130,10 @@ class Errors:
             if coefficient == 1.0:
                 return Leaf("", 1.0)
             at = tuple(int(i) for i in np.unravel_index(places[n], out.spec.shape))
+            if instruction.op.name == "log_softmax":
+                # Whether it is the class itself, less the probability of the class that is asked for.
+                share = Apply("exp", (self.terms.leaf(out, place),))
+                return Apply("-", (Leaf("", 1.0), share)) if at == place else Apply("neg", (share,))
             x = self.names.element(instruction.inputs[position], place)
             return Leaf(f"∂{self.names.element(out, at)}/∂{x}", coefficient, "derivative")
 
@@ -167,7 +171,7 @@ class Errors:
     def _derivative_name(self, instruction: Instruction, position: int, at: Place) -> str:
         """relu'(z1[0]) for an operation of one input, else ∂y/∂x."""
         inputs = instruction.inputs
-        leaf = self.terms.leaf(inputs[position], _own_place(at, input_spec(inputs[position]).shape))
+        leaf = self.terms.leaf(inputs[position], own_place(at, input_spec(inputs[position]).shape))
         if sum(isinstance(x, Value) for x in inputs) == 1:
             return f"{instruction.op.name}'({leaf.name or shown(leaf.value)})"
         return f"∂{self.names.element(instruction.output, at)}/∂{leaf.name or shown(leaf.value)}"
@@ -205,7 +209,7 @@ class Errors:
     def _rule(self, number: int, position: int, place: Place, choices: Choices | None = None) -> Expression | None:
         """The derivative of an operation at one place as arithmetic: its own rule, recorded on single numbers."""
         instruction = self.trace.graph.instructions[number]
-        leaves = [self.terms.leaf(x, _own_place(place, input_spec(x).shape)) for x in instruction.inputs]
+        leaves = [self.terms.leaf(x, own_place(place, input_spec(x).shape)) for x in instruction.inputs]
         y = self.terms.leaf(instruction.output, place)
         numbers = [isinstance(x, Value) for x in instruction.inputs]
         tracked = [n for n, is_value in enumerate(numbers) if is_value]
@@ -239,7 +243,8 @@ def _scalar(value: Any) -> Tensor:
     return wrap(np.asarray(value, np.float64) if type(value) is float else np.asarray(value))
 
 
-def _own_place(place: Place, shape: Shape) -> Place:
+def own_place(place: Place, shape: Shape) -> Place:
+    """Where an input stands at a place of what it is broadcast to."""
     return tuple(0 if n == 1 else i for i, n in zip(place[len(place) - len(shape) :], shape, strict=True))
 
 

@@ -8,7 +8,7 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -182,6 +182,15 @@ def _bound_of_total(total: Total, eps: float) -> tuple[Any, Any]:
     size = sum(abs(float(v)) for v, _ in parts) + (0.0 if total.rest is None else total.rest.size)
     # n terms meet in n - 1 additions, and each may be a product that was rounded itself.
     return value, sum(errors) + eps * (total.count + 1) * size
+
+
+def leaves_of(expression: Expression) -> Iterator[Leaf]:
+    """All the numbers of an expression."""
+    if isinstance(expression, Leaf):
+        yield expression
+    else:
+        for part in expression.arguments if isinstance(expression, Apply) else expression.terms:
+            yield from leaves_of(part)
 
 
 def shown(value: Number, digits: int = 6) -> str:

@@ -12,9 +12,11 @@ import numpy as np
 from pellucid.core.op import COMPOSITES
 from pellucid.graph import Instruction, Value
 from pellucid.graph.ir import input_spec
+from pellucid.inspection.explain_condense import condensed
 from pellucid.inspection.explain_errors import _PLAIN, Errors
-from pellucid.inspection.explain_expressions import Apply, Expression, Leaf, Total, evaluate, shown, written
+from pellucid.inspection.explain_expressions import Apply, Expression, Leaf, Total, evaluate, leaves_of, shown, written
 from pellucid.inspection.explain_names import Call, Names
+from pellucid.inspection.explain_places import broadcast_place
 from pellucid.inspection.explain_records import Contribution, LayerExplanation, Note, Step
 from pellucid.inspection.explain_terms import Choices, Element, Terms
 from pellucid.inspection.explain_trace import Place, Trace
@@ -30,15 +32,21 @@ class Forward:
 
     def __init__(self, trace: Trace, names: Names, terms: Terms, errors: Errors) -> None:
         self.trace, self.names, self.terms, self.errors = trace, names, terms, errors
+        # What stands for numbers inside the loss that have no step of their own.
+        self.written: dict[tuple[int, Place], Expression] = {}
 
     def layer(self, call: Call, elements: Sequence[Element]) -> LayerExplanation:
         """One call of a layer at some places of its output."""
         steps: dict[tuple[int, Place], Step] = {}
         for value, place in elements:
             self._open(call, value, place, steps)
-        ordered = [steps[key] for key in sorted(steps, key=lambda key: (self.trace.makers.get(key[0], -1), key[1]))]
+        order = sorted(steps, key=lambda key: (self.trace.makers.get(key[0], -1), key[1]))
         value = elements[0][0]
         owner = call.owner
+        if owner.role == "loss":
+            ordered = condensed(steps, order, [(v.id, place) for v, place in elements], self.written)
+        else:
+            ordered = [steps[key] for key in order]
         return LayerExplanation(
             path=owner.path,
             kind=owner.kind,
@@ -102,8 +110,24 @@ class Forward:
             value=self.trace.number(value, place),
             eps=float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0,
             contributions=contributions(expression),
-            notes=(*branches(choices or []), *self._flat(number, place)),
+            notes=(*branches(choices or []), *self._flat(number, place), *self._plainly(number, place)),
         )
+
+    def _plainly(self, number: int, place: Place) -> Iterator[Note]:
+        """A remark on what a form that cannot overflow comes to in the terms of a textbook."""
+        instruction = self.trace.graph.instructions[number]
+        name = instruction.op.name
+        if name == "sigmoid":
+            yield Note("sigmoid", {"z": self.terms.leaf(instruction.inputs[0], place).name or "z"})
+        if name == "log_softmax":
+            logarithm = self.trace.number(instruction.output, place)
+            yield Note("probability", {"name": self.names.element(instruction.output, place),
+                                       "value": shown(math.exp(min(logarithm, 0.0)))})  # fmt: skip
+        if name == "logistic_loss":
+            z, t = (self.terms.leaf(x, broadcast_place(place, input_spec(x).shape)) for x in instruction.inputs[:2])
+            p = _sigmoid(float(z.value))
+            facts = {"z": z.name or shown(z.value), "p": shown(p), "rest": shown(1.0 - p), "t": shown(t.value)}
+            yield Note("logistic", {**facts, "other": shown(1 - t.value)})
 
     def _flat(self, number: int, place: Place) -> Iterator[Note]:
         """A remark where an activation passes no gradient on."""
@@ -165,6 +189,11 @@ class Forward:
         return [(value, (*lead, *(int(i) for i in np.unravel_index(largest, rest))))]
 
 
+def _sigmoid(z: float) -> float:
+    e = math.exp(-abs(z))
+    return (1.0 if z >= 0 else e) / (1.0 + e)
+
+
 def _formula(instruction: Instruction) -> str:
     specs = [input_spec(x) for x in instruction.inputs]
     return instruction.op.formula(specs, dict(instruction.attrs))
@@ -212,12 +241,3 @@ def _term_name(term: Expression) -> str:
     leaves = [leaf for leaf in leaves_of(term) if leaf.name]
     leaves.sort(key=lambda leaf: _LAST.index(leaf.role) if leaf.role in _LAST else 3)
     return leaves[-1].name if leaves else ""
-
-
-def leaves_of(expression: Expression) -> Iterator[Leaf]:
-    """All the numbers of an expression."""
-    if isinstance(expression, Leaf):
-        yield expression
-    else:
-        for part in expression.arguments if isinstance(expression, Apply) else expression.terms:
-            yield from leaves_of(part)

@@ -15,11 +15,11 @@ from pellucid.inspection.explain_expressions import (
     Total,
     bound,
     evaluate,
+    leaves_of,
     parsed,
     shown,
     written,
 )
-from pellucid.inspection.explain_forward import leaves_of
 from pellucid.inspection.explain_records import Explanation, Mismatch, Step, Update, Verification
 from pellucid.inspection.explain_trace import Trace
 

@@ -24,7 +24,8 @@ from pellucid.inspection.health_remedies import change
 from pellucid.inspection.health_targets import constant_loss
 from pellucid.nn import Module
 from pellucid.train import Callback, History, fit
-from pellucid.train.evaluate import evaluating, outputs
+from pellucid.train.evaluate import evaluating
+from pellucid.train.rows import outputs
 
 _ROWS_MEASURED = 8192
 

@@ -57,7 +57,7 @@ def cost_lines(report: CostReport, depth: int | None = None) -> list[Line]:
         parts = layer.path.split(".")
         merged = depth is not None and len(parts) > depth
         name = ".".join(parts[:depth]) if merged else layer.path
-        new = _line(layer, name, "" if merged else layer.kind)
+        new = _line(layer, name, report.modules.get(name, "") if merged else layer.kind)
         key = (layer.role, name)
         lines[key] = _joined(lines[key], new) if key in lines else new
     return list(lines.values())

@@ -16,7 +16,7 @@ _STYLE = """
 .pellucid-explanation {font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; color: inherit}
 .pellucid-explanation h2 {font-size: 1.3em} .pellucid-explanation h3 {font-size: 1.1em; margin: 1.4em 0 .3em}
 .pellucid-explanation h4 {font-size: 1em; margin: 1em 0 .2em}
-.pellucid-explanation .equation {overflow-x: auto; margin: .5em 0 .1em 1.5em}
+.pellucid-explanation .equation {overflow: auto hidden; margin: .3em 0 .1em 1.5em; padding: .25em 0}
 .pellucid-explanation .general {font-family: ui-monospace, monospace; font-size: .9em; opacity: .8}
 .pellucid-explanation ul {margin: .1em 0 .6em 1.5em; font-size: .92em; opacity: .85}
 .pellucid-explanation mtable {text-align: left} .pellucid-explanation mtd {text-align: left; padding: .15em .2em}
@@ -58,7 +58,9 @@ def explanation_page(explanation: Explanation, digits: int = 6) -> str:
     title = escape(heading(explanation))
     return (
         f'<!DOCTYPE html>\n<html lang="{lang}"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"></head>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<style>:root {color-scheme: light dark} body {max-width: 72rem; margin: 2rem auto; padding: 0 1.5rem}</style>"
+        "</head>\n"
         f"<body>{explanation_html(explanation, digits)}</body></html>\n"
     )
 
@@ -76,9 +78,11 @@ def _equation(equation: Equation, notation: MathML, digits: int) -> str:
         numbers = notation.expression(equation.expression, names=False)
         if numbers not in (rows[0][1], notation.number(equation.value)):
             rows.append(("=", numbers))
-    rows.append(("=" if is_exact(equation.value, digits) else "≈", notation.number(equation.value)))
+    result = ("=" if is_exact(equation.value, digits) else "≈", notation.number(equation.value))
+    if rows != [result]:
+        rows.append(result)
     cells = "".join(
         f"<mtr><mtd>{name if n == 0 else ''}</mtd><mtd><mo>{sign}</mo></mtd><mtd>{body}</mtd></mtr>"
         for n, (sign, body) in enumerate(rows)
     )
-    return f'<div class="equation"><math display="block"><mtable>{cells}</mtable></math></div>'
+    return f'<div class="equation"><math><mtable displaystyle="true">{cells}</mtable></math></div>'

@@ -7,11 +7,12 @@ from html import escape
 from typing import ClassVar
 
 from pellucid._text import text
-from pellucid.inspection.explain_expressions import Expression, Leaf, Number, Rest, Total, shown
+from pellucid.inspection.explain_expressions import Apply, Expression, Leaf, Number, Rest, Total, shown
 
 _ELEMENT = re.compile(r"([A-Za-z_]+?|[A-Za-z_]+\d+_)(\d*)(?:\[([^\]]*)\])?")
 _PRIME = re.compile(r"(\w+)'\((.*)\)")
 _GREEK = ("gamma", "beta")
+_TEXTBOOK = {"maximum": "max", "minimum": "min"}
 _LEVELS = {"<": 1, "<=": 1, ">": 1, ">=": 1, "==": 1, "!=": 1, "+": 2, "-": 2, "*": 3, "neg": 4, "**": 5}
 
 
@@ -83,8 +84,11 @@ class Notation:
             return self.root(self.expression(arguments[0], names))
         if name == "abs":
             return self.fenced(self.expression(arguments[0], names), "||")
+        if name == "log1p":
+            return self.expression(Apply("log", (Apply("+", (Leaf("", 1), arguments[0])),)), names)
         level = _LEVELS.get(name)
         if level is None:
+            name = _TEXTBOOK.get(name, name)
             inner: list[str] = []
             for n, argument in enumerate(arguments):
                 inner += [self.sign(",")] if n else []
@@ -116,16 +120,18 @@ class Notation:
             )
         if node.rest is not None:
             parts += [self.sign(mark)] if parts else []
-            parts.append(self._other(node.rest, names))
+            parts.append(self.other(node.rest, names))
         if not parts:
             parts = [self.number(0)]
         if node.combine != "sum":
             return self.joined([self.word(node.combine), self.fenced(self.joined(parts))])
         return self.fenced(self.joined(parts)) if inside else self.joined(parts)
 
-    def _other(self, rest: Rest, names: bool) -> str:
+    def other(self, rest: Rest, names: bool) -> str:
+        """What stands for the terms that are not shown."""
         words = f"{text('explain.other')} {rest.count}"
-        return self.rest(words, "" if names else self.number(rest.value))
+        body = self.number(rest.value)
+        return self.rest(words, "" if names else self.fenced(body) if rest.value < 0 else body)
 
 
 class Latex(Notation):

@@ -4,7 +4,8 @@ force: what text, Markdown, LaTeX and HTML are each drawn from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from pellucid._text import text
 from pellucid.inspection.explain_expressions import Apply, Expression, Number, shown
@@ -71,8 +72,8 @@ def outline(explanation: Explanation, digits: int = 6) -> list[Part]:
     if backward:
         parts.append(Part(text("explain.part-backward"), tuple(backward)))
     if explanation.updates:
-        sections = tuple(_update(u, digits) for u in explanation.updates)
-        parts.append(Part(text("explain.part-update", optimizer=explanation.updates[0].optimizer), sections))
+        title = text("explain.part-update", optimizer=explanation.updates[0].optimizer)
+        parts.append(Part(title, tuple(_updates(explanation.updates, digits))))
     return parts
 
 
@@ -103,6 +104,19 @@ def _chain(chain: Chain, digits: int) -> Equation:
     key = "chain-only" if chain.only else "chain-one"
     remark = text(f"explain.{key}", gradient=shown(chain.gradient, digits))
     return Equation(chain.name, product, chain.product, remarks=(remark,))
+
+
+def _updates(updates: Sequence[Update], digits: int) -> Iterator[Section]:
+    """One section for each weight that moves; of those that do not, since nothing asks them to, one for all."""
+    still = [u for u in updates if u.gradient == 0 and u.new == u.old]
+    for update in updates:
+        section = _update(update, digits)
+        if update not in still:
+            yield section
+        elif update is still[0]:
+            others = ", ".join(u.name for u in still[1:])
+            remark = (text("explain.update-others", names=others),) if others else ()
+            yield replace(section, remarks=(*section.remarks, *remark))
 
 
 def _update(update: Update, digits: int) -> Section:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from pellucid._text import text
 from pellucid.inspection.explain_expressions import Leaf, is_exact, shown, written
 from pellucid.inspection.explain_records import Explanation
-from pellucid.report.explanation_outline import Equation, heading, legend, outline
+from pellucid.report.explanation_outline import Equation, heading, outline
+
+_WIDTH = 110
 
 
 def lines_of(equation: Equation, digits: int) -> list[str]:
@@ -19,7 +23,8 @@ def lines_of(equation: Equation, digits: int) -> list[str]:
     found = [] if plain and not equation.general else [f"= {symbols}"]
     if numbers not in (result, symbols):
         found.append(f"= {numbers}")
-    found.append(f"{sign} {result}")
+    if found != [f"{sign} {result}"]:
+        found.append(f"{sign} {result}")
     return [f"{name} {found[0]}", *(f"{' ' * len(name)} {line}" for line in found[1:])]
 
 
@@ -29,7 +34,12 @@ def explanation_text(explanation: Explanation, digits: int = 6) -> str:
     Parameters
         digits : significant digits of each number, at least 4; 17 show every float exactly
     """
-    lines = [heading(explanation), f"  {legend(explanation)}"] if explanation.legend else [heading(explanation)]
+    lines = [heading(explanation)]
+    if explanation.legend:
+        # What belongs together stays in a line.
+        whole = ", ".join(f"{name} = {path}".replace(" ", "\0") for name, path in explanation.legend.items())
+        broken = wrap(whole, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
+        lines += [line.replace("\0", " ") for line in broken]
     for part in outline(explanation, digits):
         lines += ["", part.title]
         for section in part.sections:

@@ -257,6 +257,20 @@ def test_attention_rollout_is_the_product_of_the_layers() -> None:
     assert found.completeness_error is None
 
 
+def test_attention_rollout_of_a_language_model() -> None:
+    model = pl.models.GPT(7, block_size=6, n_layer=2, n_head=2, n_embd=8).eval()
+    tokens = np.array([[1, 2, 3, 0, 6]])
+    found = pl.attention_rollout(model, tokens, position=-1)
+    model(tokens)
+    rolled = np.eye(5)
+    for block in model.h:
+        mixed = block.attn.attention_weights.numpy()[0].mean(axis=0) + np.eye(5)
+        rolled = mixed / mixed.sum(axis=1, keepdims=True) @ rolled
+    np.testing.assert_allclose(found.scores[0], rolled[-1], rtol=1e-5)
+    # No position sees a later one.
+    assert not np.triu(found.parts["rollout"][0], 1).any()
+
+
 def test_attention_rollout_of_equal_attention() -> None:
     # Without queries every key counts the same, so each layer keeps a half and spreads the other.
     model = encoder()

@@ -15,7 +15,8 @@ from pellucid.core.context import no_grad
 from pellucid.errors import ArgumentError, ArgumentTypeError, ShapeError
 from pellucid.inspection.attribution.records import Attribution
 from pellucid.inspection.layers import as_in_use, as_input
-from pellucid.nn import Module, MultiheadAttention, attention_maps
+from pellucid.nn import Module, attention_maps
+from pellucid.nn.attention.maps import Attending
 
 _TOGETHER: dict[str, Callable[..., Array]] = {"mean": np.mean, "max": np.max, "min": np.min}
 
@@ -29,8 +30,8 @@ def attention_rollout(model: Any, x: Any, *, position: int | None = None, heads:
     A is a layer's attention, its heads taken together, and I the connection around the layer.
 
     Parameters
-        model : a network with `MultiheadAttention` layers that attend from a sequence to itself, called one after the
-            other; it is asked in eval mode.
+        model : a network with layers of attention from a sequence to itself, such as `MultiheadAttention` and those of
+            `GPT`, called one after the other; it is asked in eval mode.
         x : its input, the rows in front
         position : at the end: 0 for a class token in front, -1 for the last token; None for the mean of all.
         heads : how the heads of a layer are taken together.
@@ -76,7 +77,7 @@ def attention_rollout(model: Any, x: Any, *, position: int | None = None, heads:
 
 def _order_of_calls(model: Module, x: Any) -> list[str]:
     """Names of the attention layers in the order in which a call of the network calls them."""
-    layers = {name: m for name, m in model.named_modules() if isinstance(m, MultiheadAttention)}
+    layers = {name: m for name, m in model.named_modules() if isinstance(m, Attending)}
     order: list[str] = []
     handles = [
         layer.register_forward_hook(lambda m, args, output, name=name: order.append(name))
