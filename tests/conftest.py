@@ -36,7 +36,7 @@ def variables_as_before(cache_of_the_tests: None) -> Iterator[None]:
 
 
 def _variables() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    return {k: v for k, v in os.environ.items() if k.startswith("PELLUCID_")}
 
 
 @pytest.fixture(scope="session")

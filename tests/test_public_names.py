@@ -30,7 +30,7 @@ PUBLIC = {
         unstack var vecdot where zeros zeros_like
         attention_rollout features grad_cam gradient_times_input integrated_gradients layerwise_relevance
         maximize_activation occlusion saliency shapley_values smooth_grad
-        curvature gradient_noise landscape learning_rate_test
+        curvature gradient_noise landscape learning_rate_test lab
     """,
     "pellucid.autograd": """
         backward grad hessian hvp jacobian per_sample_gradients vjp
@@ -67,6 +67,11 @@ PUBLIC = {
         Attribution MaximalInput attention_rollout features grad_cam gradient_times_input integrated_gradients
         layerwise_relevance maximize_activation occlusion saliency shapley_values smooth_grad
         Diagnosis Effect EpochHealth GradientsCompared HealthMonitor HealthReport LayerHealth Remedy RowsFitted doctor
+        ActivationCurve DecisionSurface DenseLayer Histogram LayerSignals ReceptiveField Signals Wiring
+        activation_curves decision_surface receptive_field signals used_activations wiring
+    """,
+    "pellucid.lab": """
+        EXPERIMENTS Experiment Finding Measurement find run
     """,
     "pellucid.models": """
         CharLSTM GPT NextTokenLoss SpokenWordCNN SpokenWordGRU generate

@@ -7,6 +7,7 @@ Sphinx calls `process` for each object.
 
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -180,9 +181,20 @@ def sign(
     return str(inspect.Signature(plain)), returned
 
 
+def declared(app: Any, module: str, attribute: str) -> str | None:
+    """Viewcode's hook: the module in which a function was written that is offered by another."""
+    found: Any = sys.modules.get(module)
+    for name in attribute.split("."):
+        found = getattr(found, name, None)
+    written = getattr(found, "__wrapped__", None)
+    return None if written is None else str(written.__module__)
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Registers the hooks."""
     connect: Callable[..., Any] = app.connect
     connect("autodoc-process-docstring", process)
     connect("autodoc-process-signature", sign)
+    app.setup_extension("sphinx.ext.viewcode")
+    connect("viewcode-follow-imported", declared)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -52,7 +52,6 @@ def test_a_step_of_training(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "what"),
     [
         (["resnet19"], "resnet19 is neither a file nor a known network"),
-        (["spokenwordcnn"], "the shape of what spokenwordcnn takes is not known"),
         (["lenet5", "--optimizer", "adan"], "--optimizer does not know adan"),
         (["lenet5", "--depth", "0"], "--depth is out of range"),
         (["lenet5", "--input", "x"], "--input cannot be read"),
@@ -71,3 +70,23 @@ def test_known_networks_are_those_that_need_no_argument() -> None:
     assert {"resnet18", "vgg16", "lenet5", "vitb16"} <= set(found)
     assert not {"nexttokenloss", "vgg", "generate"} & set(found)
     assert found["alexnet"] is pl.models.alexnet
+
+
+def test_an_input_that_is_not_known(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from pellucid.cli import cost
+
+    monkeypatch.delitem(cost._INPUTS, "spokenwordcnn")
+    done = call(capsys, "cost", "spokenwordcnn")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("ArgumentError: the shape of what spokenwordcnn takes is not known\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "macs"),
+    [("alexnet two groups", "60,965,224", "724,406,816"), ("lenet5", "61,706", "416,520")],
+)
+def test_a_network_by_its_name_alone(name: str, parameters: str, macs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    done = call(capsys, "cost", name, "--depth", "1")
+    assert (done.code, done.err) == (0, "")
+    assert re.search(rf"^parameters +{parameters} ", done.out, re.M)
+    assert re.search(rf"^MACs +{macs}$", done.out, re.M)

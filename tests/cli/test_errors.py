@@ -40,7 +40,8 @@ CASES = {
         ["trian"],
         """ArgumentError: there is no command trian
   given:    pellucid trian
-  expected: one of train, evaluate, predict, generate, summary, cost, explain, doctor, data
+  expected: one of train, evaluate, predict, generate, summary, cost, explain, doctor, \
+curvature, noise, rate, attribute, picture, lab, data
   fix:      did you mean train?
 """,
     ),

@@ -14,7 +14,23 @@ from pellucid.cli.text_settings import TEXT_SETTINGS
 from pellucid.train.progress import width
 from tests.cli.shell import call
 
-COMMANDS = ["train", "evaluate", "predict", "generate", "summary", "cost", "explain", "doctor", "data"]
+COMMANDS = [
+    "train",
+    "evaluate",
+    "predict",
+    "generate",
+    "summary",
+    "cost",
+    "explain",
+    "doctor",
+    "curvature",
+    "noise",
+    "rate",
+    "attribute",
+    "picture",
+    "lab",
+    "data",
+]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -136,7 +136,9 @@ def test_data_lists_what_there_is(capsys: pytest.CaptureFixture[str], monkeypatc
     done = call(capsys, "data")
     for name in ("digits", "two-moons", "circles", "spirals", "xor", "blobs", "mnist", "fashion-mnist"):
         assert re.search(rf"^{name} ", done.out, re.M), name
-    assert re.search(r"^digits\s+1,797\s+8x8\s+10 .*CC BY 4\.0\s+yes", done.out, re.M)
+    assert re.search(r"^digits\s+1,797\s+8x8\s+10 .*CC BY 4\.0\s+yes +train *$", done.out, re.M)
+    assert re.search(r"^spoken-digits\s+2,700 \+ 300 .*CC BY-SA 4\.0 .* train audio *$", done.out, re.M)
+    assert re.search(r"^tiny-shakespeare\s+1,115,394 .* 65 .*public domain .* train text *$", done.out, re.M)
 
 
 @pytest.mark.parametrize("name", ["digits", "two-moons", "circles", "spirals", "xor", "blobs"])

@@ -46,12 +46,12 @@ def test_pictures_of_one_channel_and_of_three(shape: tuple[int, ...]) -> None:
     assert pixels(sheet([(picture[..., :, :] * 0, "x")], 2, cmap="magma")).size
 
 
-def test_kernels_are_red_above_and_blue_below_zero() -> None:
+def test_kernels_are_blue_above_and_orange_below_zero() -> None:
     weight = np.zeros((2, 1, 3, 3))
     weight[0], weight[1] = 1.0, -1.0
     picture = pixels(kernels(weight))
     half = picture.shape[1] // 2
     left, right = picture[:, :half].mean(axis=(0, 1)), picture[:, half:].mean(axis=(0, 1))
-    assert left[0] > left[2]
-    assert right[2] > right[0]
+    assert left[2] > left[0]
+    assert right[0] > right[2]
     assert pixels(kernels(np.zeros((2, 3, 3, 3)))).size

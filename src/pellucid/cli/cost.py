@@ -13,6 +13,7 @@ import pellucid.models as models
 from pellucid._text import text
 from pellucid._typing import Shape
 from pellucid.cli.output import say, table
+from pellucid.cli.trained import network_of
 from pellucid.cli.using import model_path
 from pellucid.cli.values import Choice, Sizes, Whole
 from pellucid.core.check import Integer, closest
@@ -32,8 +33,12 @@ _INPUTS: dict[str, Shape] = {
     "resnet20": (1, 3, 32, 32),
     "autoencoder": (1, 784),
     "convautoencoder": (1, 1, 28, 28),
+    "alexnettwogroups": (1, 3, 227, 227),
+    "spokenwordcnn": (1, 8000),
+    "spokenwordgru": (1, 8000),
+    "smallcnn": (1, 1, 28, 28),
 }
-"""What networks take that are not made for pictures of 224x224."""
+"""What networks take that are not made for pictures of 224x224; sounds of a second at 8 kHz."""
 
 _PICTURE = 224
 
@@ -118,7 +123,7 @@ def _model(word: str) -> tuple[Module, Shape | None]:
     if path.is_file():
         loaded = load(path)
         shape = loaded.graph.inputs[0].spec.shape
-        return loaded, tuple(n.multiplier if isinstance(n, Batch) else n for n in shape)
+        return network_of(path, loaded), tuple(n.multiplier if isinstance(n, Batch) else n for n in shape)
     known = networks()
     name = _plain(word)
     if name not in known:

@@ -5,27 +5,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pellucid._text import text
 from pellucid.cli.output import say
-from pellucid.cli.sources import fitted, load
-from pellucid.cli.using import _task_of, model_path
+from pellucid.cli.trained import trained
 from pellucid.cli.values import Choice, Whole
 from pellucid.core.check import Integer
 from pellucid.core.paths import write_whole
-from pellucid.data import Dataset
-from pellucid.errors import ArgumentError, IndexRangeError, ShapeError
+from pellucid.errors import ArgumentError
 from pellucid.inspection import Explanation, explain
 from pellucid.report.explanation_html import explanation_page
 from pellucid.report.explanation_json import explanation_json
 from pellucid.report.explanation_latex import explanation_latex
 from pellucid.report.explanation_text import explanation_markdown, explanation_text
-from pellucid.train.choose import OPTIMIZERS, make_loss, make_optimizer
-from pellucid.train.files import load as load_model
-from pellucid.train.loaded import LoadedModel
+from pellucid.train.choose import OPTIMIZERS, make_optimizer
 
 FORMATS: dict[str, Callable[[Explanation, int], str]] = {
     "text": explanation_text,
@@ -43,6 +38,7 @@ def explain_row(model_word: str, data_word: str, flags: dict[str, Any]) -> int:
     Raises
         IndexRangeError: no such row.
         ArgumentError: a file of another kind.
+        DataError: a loss is asked for, and the rows have no targets.
         ShapeError: rows that the model does not take.
     """
     digits = _whole("digits", flags, Integer(4, 17)) or 6
@@ -52,17 +48,15 @@ def explain_row(model_word: str, data_word: str, flags: dict[str, Any]) -> int:
     optimizer = flags.get("optimizer")
     if optimizer is not None:
         optimizer = Choice(tuple(OPTIMIZERS)).read("--optimizer", optimizer)
-    model = load_model(model_path(model_word))
-    data = _row(model, load(data_word).to_answer, row)
+    known = trained(model_word, data_word)
+    known.require_row(row)
+    asked = known.rows[row : row + 1]
     given: dict[str, Any] = {}
     if flags["training"] or optimizer is not None:
-        name = model.metadata.get("loss", "auto")
-        task = _task_of(model, data[0], name if isinstance(name, str) else "auto", None)
-        targets = task.with_targets(data[1]).y
-        given = {"y": targets, "loss": make_loss(task.loss)}
+        given = {"loss": known.require_targets(), "y": asked.y}
     if optimizer is not None:
-        given["optimizer"] = make_optimizer(optimizer, model.parameters())
-    found = explain(model, data[1].x, at=flags.get("at"), terms=terms, **given)
+        given["optimizer"] = make_optimizer(optimizer, known.model.parameters())
+    found = explain(known.model, asked.x, at=flags.get("at"), terms=terms, **given)
     words = FORMATS[form](found, digits)
     if flags.get("out") is None:
         say(words.rstrip("\n"))
@@ -75,20 +69,6 @@ def explain_row(model_word: str, data_word: str, flags: dict[str, Any]) -> int:
     verification = found.verify()
     say(str(verification))
     return 0 if verification.ok else 1
-
-
-def _row(model: LoadedModel, data: Dataset, row: int) -> tuple[Dataset, Dataset]:
-    """All rows as the model takes them, and the one that is asked for."""
-    expected = tuple(model.graph.inputs[0].spec.shape[1:])
-    data = fitted(data, expected)
-    if data.x.shape[1:] != expected:
-        raise ShapeError("cli.model-input", given=data.x.shape[1:], name=data.name or "x", expected=expected)
-    if row >= len(data):
-        raise IndexRangeError("explain.row", row=row, rows=len(data), name=data.name or "x")
-    x = data.x[row : row + 1]
-    if model.preprocessing is not None:
-        x = model.preprocessing.transform(x)
-    return data, replace(data, x=x, y=None if data.y is None else data.y[row : row + 1])
 
 
 def _form(flags: dict[str, Any]) -> str:

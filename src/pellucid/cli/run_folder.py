@@ -10,6 +10,9 @@ from typing import Any
 
 from pellucid.errors import MissingFileError
 
+RECORD = "run.toml"
+"""The file that says of a run what it was made of."""
+
 
 def new_folder(wanted: str) -> Path:
     """A folder of this name, or of this name and the first free number from 2. Two runs at once get two folders.

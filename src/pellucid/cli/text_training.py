@@ -43,7 +43,7 @@ from pellucid.models import NextTokenLoss, generate
 from pellucid.train import History, fit
 from pellucid.train.files import save
 
-_BETAS = (0.9, 0.99)
+BETAS = (0.9, 0.99)
 # The rate falls to this part of the highest.
 _LOWEST = 0.1
 _VALIDATION_BLOCKS = 1000
@@ -55,11 +55,13 @@ _SAMPLE, _TEMPERATURE = 500, 0.8
 
 @dataclass(frozen=True)
 class Reading:
-    """A text made ready: its tokenizer, the batches to learn from, the blocks to measure on, and how it was found."""
+    """A text made ready: its tokenizer, the tokens and batches to learn from, the blocks to measure on, and how it was
+    found."""
 
     name: str
     words: str
     tokenizer: Any
+    training: Array
     blocks: TextBlocks
     validation: Dataset
     counts: tuple[int, int]
@@ -97,7 +99,7 @@ def train_text(
             announce(reading, model, settings)
         tables = record(word, started, command, reading, model, settings, checks)
         recorder = Recorder(out or f"runs/{reading.name}", tables)
-        optimizer = optim.AdamW(decayed(model, settings["weight_decay"]), lr=settings["lr"], betas=_BETAS)
+        optimizer = optim.AdamW(decayed(model, settings["weight_decay"]), lr=settings["lr"], betas=BETAS)
         try:
             history = fit(
                 model,
@@ -165,7 +167,7 @@ def read(word: str, settings: dict[str, Any]) -> Reading:
         training, settings["block"], settings["batch"], batches=settings["eval_every"], seed=settings["seed"]
     )
     validation = text_windows(held_out, settings["block"], _VALIDATION_BLOCKS)
-    return Reading(Path(word).stem, words, tokenizer, blocks, validation, (len(training), len(held_out)))
+    return Reading(Path(word).stem, words, tokenizer, training, blocks, validation, (len(training), len(held_out)))
 
 
 def decayed(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -7,27 +7,30 @@ from __future__ import annotations
 import csv
 import io
 import tomllib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pellucid._text import text
 from pellucid._typing import Array
-from pellucid.cli.audio_sources import Sound, labelled_sounds, sounds_for
+from pellucid.cli.audio_sources import SPOKEN_DIGITS, Sound, labelled_sounds, sounds_for
 from pellucid.cli.output import measure, say, table
 from pellucid.cli.preparation import split
 from pellucid.cli.sources import BUILT_IN, Source, checksum, fitted, found, load, rows_to_predict
 from pellucid.cli.task import Task, task_for
 from pellucid.core.paths import write_whole
-from pellucid.data import Dataset
-from pellucid.errors import ArgumentError, LabelError, ShapeError
+from pellucid.data import Dataset, spoken_digits, tiny_shakespeare
+from pellucid.errors import ArgumentError, DataError, FileFormatError, LabelError, MissingFileError, ShapeError
 from pellucid.report import class_probabilities
 from pellucid.train import evaluate
 from pellucid.train.files import load as load_model
 from pellucid.train.loaded import LoadedModel
 
 MODEL_FILE = "model.safetensors"
+TINY_SHAKESPEARE = "tiny-shakespeare"
 _PRINTED_ROWS = 20
 
 
@@ -185,19 +188,27 @@ def _lines(answers: dict[str, Array]) -> str:
 
 
 def list_data() -> int:
-    """Print the built-in data sets; returns the exit code."""
-    columns = ["name", "rows", "size", "classes", "origin", "licence", "found"]
-    rows = [
-        [
-            name,
-            known.rows,
-            known.features,
-            known.classes,
-            text(f"cli.origin-{name}"),
-            known.licence,
-            text("cli.yes") if found(name) else text("cli.download"),
-        ]
-        for name, known in BUILT_IN.items()
-    ]
+    """Print the built-in data sets, and which command trains on them; returns the exit code."""
+    columns = ["name", "rows", "size", "classes", "origin", "licence", "found", "command"]
+    known = [(name, s.rows, s.features, s.classes, s.licence, found(name), "train") for name, s in BUILT_IN.items()]
+    length = text("cli.one-second")
+    known.append((SPOKEN_DIGITS, "2,700 + 300", length, 10, "CC BY-SA 4.0", _at_hand(spoken_digits), "train audio"))
+    shakespeare = text("cli.public-domain")
+    known.append((TINY_SHAKESPEARE, "1,115,394", "1", 65, shakespeare, _at_hand(tiny_shakespeare), "train text"))
+    rows = []
+    for name, count, size, classes, licence, there, command in known:
+        origin = text(f"cli.origin-{name}")
+        rows.append(
+            [name, count, size, classes, origin, licence, text("cli.yes" if there else "cli.download"), command]
+        )
     table([text(f"cli.column-{name}") for name in columns], rows, right=(1, 2, 3))
     return 0
+
+
+def _at_hand(reader: Callable[..., Any]) -> bool:
+    """Whether a set is there without a download."""
+    try:
+        reader(**({"split": "test"} if reader is spoken_digits else {}), download=False)
+    except (MissingFileError, FileFormatError, DataError):
+        return False
+    return True

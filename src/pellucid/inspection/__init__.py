@@ -3,6 +3,7 @@ the command line print them."""
 
 from __future__ import annotations
 
+from pellucid.inspection.activation_curves import ActivationCurve, activation_curves, used_activations
 from pellucid.inspection.activation_maximization import MaximalInput, maximize_activation
 from pellucid.inspection.attribution import (
     Attribution,
@@ -20,6 +21,7 @@ from pellucid.inspection.cost import cost
 from pellucid.inspection.cost_audit import Audit, Difference
 from pellucid.inspection.cost_records import CostReport, LayerCost, LayerTime, Machine, Measured, Timing, Work
 from pellucid.inspection.curvature import Curvature, LayerCurvature, curvature
+from pellucid.inspection.decision_surface import DecisionSurface, decision_surface
 from pellucid.inspection.explain import explain
 from pellucid.inspection.explain_records import (
     Chain,
@@ -57,15 +59,21 @@ from pellucid.inspection.hessian import (
 from pellucid.inspection.landscape import Landscape, landscape
 from pellucid.inspection.learning_rate import LearningRateTest, learning_rate_test
 from pellucid.inspection.noise import GradientNoise, LayerNoise, NoiseScale, gradient_noise
+from pellucid.inspection.receptive_field import ReceptiveField, receptive_field
 from pellucid.inspection.sharpness import Sharpness, sharpness
+from pellucid.inspection.signals import Histogram, LayerSignals, Signals, signals
+from pellucid.inspection.wiring import DenseLayer, Wiring, wiring
 
 __all__ = [
+    "ActivationCurve",
     "Attribution",
     "Audit",
     "Chain",
     "Contribution",
     "CostReport",
     "Curvature",
+    "DecisionSurface",
+    "DenseLayer",
     "Density",
     "Diagnosis",
     "Difference",
@@ -77,12 +85,14 @@ __all__ = [
     "GradientsCompared",
     "HealthMonitor",
     "HealthReport",
+    "Histogram",
     "Landscape",
     "LayerCost",
     "LayerCurvature",
     "LayerExplanation",
     "LayerHealth",
     "LayerNoise",
+    "LayerSignals",
     "LayerTime",
     "LearningRateTest",
     "Machine",
@@ -91,19 +101,24 @@ __all__ = [
     "Mismatch",
     "NoiseScale",
     "Note",
+    "ReceptiveField",
     "Remedy",
     "RowsFitted",
     "Sharpness",
+    "Signals",
     "Step",
     "Timing",
     "Trace",
     "Update",
     "UpdateLine",
     "Verification",
+    "Wiring",
     "Work",
+    "activation_curves",
     "attention_rollout",
     "cost",
     "curvature",
+    "decision_surface",
     "doctor",
     "explain",
     "features",
@@ -119,8 +134,12 @@ __all__ = [
     "learning_rate_test",
     "maximize_activation",
     "occlusion",
+    "receptive_field",
     "saliency",
     "shapley_values",
     "sharpness",
+    "signals",
     "smooth_grad",
+    "used_activations",
+    "wiring",
 ]

@@ -46,8 +46,11 @@ def attribution_figure(
     pictures, scores = _as_pictures(attribution, grid)
     shown = min(len(pictures), _MOST_PICTURES)
     wide = min(columns, shown)
+    # What is wide, such as a spectrogram, is drawn wide.
+    width = 1.3 * min(max(pictures.shape[-1] / pictures.shape[-2], 1.0), 2.5)
+    wide = min(wide, max(1, int(8.0 / width)))
     down = -(-shown // wide)
-    with _figure(1.3 * wide, 3.1 * down + 0.3) as (figure, buffer):
+    with _figure(width * wide, 3.1 * down + 0.3) as (figure, buffer):
         for n in range(shown):
             row, column = divmod(n, wide)
             above = figure.add_subplot(2 * down, wide, 2 * row * wide + column + 1)

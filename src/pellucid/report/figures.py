@@ -15,6 +15,8 @@ import numpy as np
 
 from pellucid._text import language
 from pellucid._typing import Array
+from pellucid.errors import ShapeError
+from pellucid.report.colours import signed_map
 from pellucid.report.curves import _word, chinese_font
 from pellucid.report.mistakes import Mistake
 
@@ -87,22 +89,40 @@ def sheet(pictures: Sequence[tuple[Array, str]], columns: int, cmap: str = "gray
     return buffer.getvalue()
 
 
-def kernels(weight: Array, columns: int = 8) -> bytes:
-    """The kernels of a first convolution, one small picture each: blue below 0, white at 0, red above.
+def kernels(weight: Array, columns: int = 8, *, grid: tuple[int, int] | None = None) -> bytes:
+    """What a first layer looks for, one small picture each: orange below 0, white at 0, blue above.
 
     Parameters
-        weight : (out_channels, in_channels, height, width); of several in_channels, the kernel of each is drawn
+        weight : of a convolution, (out_channels, in_channels, height, width); of several in_channels, each one's
+            kernel is drawn. Or of a dense layer, (out_features, in_features)
+        grid : height and width of the pictures that a dense layer is given flat; None takes a square
+    Returns
+        the bytes of a PNG
+    Raises
+        ShapeError: weights of another shape, or a grid that they do not fill.
     """
-    planes = weight.reshape(-1, *weight.shape[2:])[:_MOST_KERNELS]
+    planes = _planes(weight, grid)[:_MOST_KERNELS]
     rows, wide = -(-len(planes) // columns), min(columns, len(planes))
     largest = float(np.abs(planes).max()) or 1.0
     with _figure(0.7 * wide, 0.7 * rows) as (figure, buffer):
         for n, plane in enumerate(planes):
             axes = figure.add_subplot(rows, wide, n + 1)
-            axes.imshow(plane, cmap="RdBu_r", vmin=-largest, vmax=largest)
+            axes.imshow(plane, cmap=signed_map(), vmin=-largest, vmax=largest)
             axes.set_axis_off()
         figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _planes(weight: Array, grid: tuple[int, int] | None) -> Array:
+    """Weights as pictures, (count, height, width)."""
+    if weight.ndim == 4 and weight.size:
+        return weight.reshape(-1, *weight.shape[2:])
+    if weight.ndim == 2 and weight.size:
+        side = round(weight.shape[1] ** 0.5)
+        height, width = (side, side) if grid is None else grid
+        if height * width == weight.shape[1]:
+            return weight.reshape(-1, height, width)
+    raise ShapeError("picture.kernels", shape=weight.shape, grid="-" if grid is None else grid)
 
 
 @contextmanager
@@ -113,9 +133,10 @@ def _figure(width: float, height: float) -> Iterator[tuple[Any, io.BytesIO]]:
     from matplotlib.figure import Figure
 
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-    # Names of classes are the user's, in whatever script; a character that no font has is drawn as a box.
+    # Names of classes are the user's, in whatever script; a character that no font has is drawn as a box. Only a list
+    # of families is looked through for a character: of a generic family the first font is all there is.
     font = chinese_font()
-    fonts = {"font.sans-serif": ["DejaVu Sans", *([font] if font else [])]}
+    fonts = {"font.family": ["DejaVu Sans", *([font] if font else [])]}
     with rc_context(fonts), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure = Figure(figsize=(width, height), dpi=150, layout="constrained")

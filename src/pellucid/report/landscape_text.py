@@ -21,16 +21,26 @@ def curvature_markdown(report: Curvature) -> str:
         >>> print(curvature_markdown(report).splitlines()[0])
         | layer | parameters | trace | ± | relative trace | ± |
     """
+    return _table(*layer_curvature_rows(report)) + _facts(report)
+
+
+def layer_curvature_rows(report: Curvature) -> tuple[list[str], list[list[str]]]:
+    """What each layer has of the traces, as a table: headings and rows."""
     rows = []
     for layer in report.layers:
         numbers = [t for trace in (layer.trace, layer.relative_trace) for t in (trace.value, trace.standard_error)]
         rows.append([_name(layer.path), f"{layer.parameters:,}", *(f"{number:.4g}" for number in numbers)])
     names = ("layer", "parameters", "trace", "error", "relative-trace", "error")
-    return _table([text(f"landscape.column-{name}") for name in names], rows) + _facts(report)
+    return [text(f"landscape.column-{name}") for name in names], rows
 
 
 def noise_markdown(report: GradientNoise) -> str:
     """What `gradient_noise` found, and a table of the layers."""
+    return _table(*layer_noise_rows(report)) + _facts(report)
+
+
+def layer_noise_rows(report: GradientNoise) -> tuple[list[str], list[list[str]]]:
+    """The noise in the gradient of each layer, as a table: headings and rows."""
     rows = []
     for layer in report.layers:
         n = layer.noise
@@ -38,7 +48,7 @@ def noise_markdown(report: GradientNoise) -> str:
         numbers = [f"{n.gradient_norm_squared:.4g}", f"{n.variance:.4g}", *scales]
         rows.append([_name(layer.path), f"{layer.parameters:,}", *numbers])
     names = ("layer", "parameters", "gradient", "variance", "noise-scale", "low", "high")
-    return _table([text(f"landscape.column-{name}") for name in names], rows) + _facts(report)
+    return [text(f"landscape.column-{name}") for name in names], rows
 
 
 def landscape_markdown(report: Landscape | LearningRateTest) -> str:
