@@ -86,12 +86,3 @@ def test_labels_fall_back_to_english_without_a_chinese_font(monkeypatch: pytest.
     finally:
         pl.set_language(None)
     assert buffer.getvalue().startswith(b"\x89PNG")
-
-
-def test_signed_values_are_orange_below_and_blue_above() -> None:
-    from matplotlib.colors import to_rgb
-
-    colours = drawing.diverging()
-    assert np.allclose(colours(0.0)[:3], to_rgb(drawing.ORANGE))
-    assert np.allclose(colours(1.0)[:3], to_rgb(drawing.BLUE))
-    assert np.allclose(colours(0.5)[:3], 1, atol=0.01)

@@ -14,7 +14,6 @@ from pellucid.report import (
     attention_figure,
     boundary_figure,
     canvas,
-    figures,
     gradient_flow_figure,
     histogram_figure,
     kernels,
@@ -243,7 +242,7 @@ def test_labels_are_chinese_where_a_font_is(font: str | None, words: str, monkey
 def test_a_character_that_the_first_font_lacks_is_taken_from_the_chinese_one(monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib import font_manager
 
-    monkeypatch.setattr(figures, "chinese_font", lambda: "DejaVu Serif")
+    monkeypatch.setattr(canvas, "chinese_font", lambda: "DejaVu Serif")
     with canvas.canvas(1, 1):
         found = font_manager.fontManager._find_fonts_by_props(font_manager.FontProperties())
     assert ["DejaVuSans" in str(found[0]), "DejaVuSerif" in str(found[1])] == [True, True]

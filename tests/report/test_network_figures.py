@@ -134,3 +134,10 @@ def test_what_does_not_fit_is_refused() -> None:
         network_figure(wiring(small(), (1, 3)), output_names=["a", "b"])
     with pytest.raises(errors.ArgumentError):
         network_figure(wiring(small(), (1, 3)), style="tree")  # type: ignore[arg-type]
+
+
+def test_signed_values_are_orange_below_and_blue_above() -> None:
+    colours = signed_map()
+    assert np.allclose(colours(0.0)[:3], to_rgba(NEGATIVE)[:3])
+    assert np.allclose(colours(1.0)[:3], to_rgba(POSITIVE)[:3])
+    assert np.allclose(colours(0.5)[:3], 1, atol=0.01)

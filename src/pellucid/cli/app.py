@@ -14,9 +14,10 @@ from typing import Any
 import click
 
 from pellucid._text import set_language, text
-from pellucid.cli.commands import CONTEXT, NAME, commands, further_commands, language, version
+from pellucid.cli.commands import commands, further_commands
 from pellucid.cli.help import Command, Group
 from pellucid.cli.output import refuse, say
+from pellucid.cli.parameters import CONTEXT, NAME, language, version
 from pellucid.core.check import closest
 from pellucid.errors import ArgumentError, ArgumentTypeError, PellucidError
 

@@ -16,10 +16,10 @@ import numpy as np
 from pellucid import nn
 from pellucid._text import text
 from pellucid._typing import Array
-from pellucid.cli.landscape import whole, write_figure
+from pellucid.cli.landscape import write_figure
 from pellucid.cli.output import say, table
 from pellucid.cli.trained import Trained, trained
-from pellucid.cli.values import Choice
+from pellucid.cli.values import Choice, whole
 from pellucid.core.check import Integer
 from pellucid.core.context import no_grad
 from pellucid.core.paths import write_whole

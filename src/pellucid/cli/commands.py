@@ -4,20 +4,14 @@ that imports what it needs when it is called. `app` puts them together.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-from pellucid._text import text
 from pellucid.cli import look, picture
 from pellucid.cli.help import Command, Option
-from pellucid.cli.output import say
-from pellucid.cli.settings import NETWORK, SETTINGS, Setting, chosen, gather
-
-NAME = "pellucid"
-CONTEXT = {"help_option_names": ["-h", "--help"]}
+from pellucid.cli.parameters import argument, command, option, setting_option
+from pellucid.cli.settings import NETWORK, SETTINGS, chosen, gather
 
 
 def commands() -> tuple[Command, ...]:
@@ -31,8 +25,8 @@ def commands() -> tuple[Command, ...]:
         _cost(),
         _explain(),
         _doctor(),
-        *_looking(),
-        _command(**picture.command(_argument("kind"), _argument("model", required=False))),
+        *look.commands(),
+        picture.picture(),
         _lab(),
         _data(),
     )
@@ -43,57 +37,6 @@ def further_commands() -> dict[str, Command]:
     return {"train text": _train_text(), "train audio": _train_audio()}
 
 
-def language() -> Option:
-    """`--lang`, which every command has."""
-    return _option("lang", "other", metavar="en|zh", expose_value=False)
-
-
-def version() -> Option:
-    """`--version`."""
-
-    def show(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
-        if value and not ctx.resilient_parsing:
-            say(f"{NAME} {sys.modules['pellucid'].__version__}")
-            ctx.exit()
-
-    return _option("version", "other", is_flag=True, expose_value=False, is_eager=True, callback=show)
-
-
-def _option(name: str, group: str, *flags: str, shown: str = "", subject: str = "cli", **settings: Any) -> Option:
-    # Written out, so that a key that is used can be found.
-    keys = {"cli": f"cli.opt-{name}", "text": f"text.opt-{name}", "audio": f"audio.opt-{name}"}
-    words = text(keys[subject])
-    return Option(list(flags) or [f"--{name}"], group=group, shown=shown, help=words, **settings)
-
-
-def _setting(setting: Setting, subject: str | None = None) -> Option:
-    """The flag of a setting. Its text is read by `gather`, so that flags and files are read alike."""
-    shown, metavar = setting.kind.show(setting.default), setting.kind.metavar
-    subject = subject or setting.subject
-    return _option(setting.name, setting.group, metavar=metavar, shown=shown, subject=subject, type=click.STRING)
-
-
-def _command(
-    name: str,
-    callback: Callable[..., int | None],
-    params: list[click.Parameter],
-    examples: tuple[str, ...],
-    key: str | None = None,
-) -> Command:
-    return Command(
-        name,
-        key=key or name,
-        callback=callback,
-        params=[*params, language()],
-        examples=examples,
-        context_settings=CONTEXT,
-    )
-
-
-def _argument(name: str, required: bool = True) -> click.Argument:
-    return click.Argument([name], metavar=name.upper(), required=required, type=click.STRING)
-
-
 def _train() -> Command:
     def callback(data: str, config: str | None, out: str | None, checks: bool, quiet: bool, **flags: Any) -> int:
         from pellucid.cli.training import train
@@ -101,16 +44,16 @@ def _train() -> Command:
         settings = gather(flags, config)
         return train(data, settings, out=out, checks=checks, quiet=quiet, command=typed())
 
-    return _command(
+    return command(
         "train",
         callback,
         [
-            _argument("data"),
-            *map(_setting, SETTINGS),
-            _option("config", "run", metavar="FILE"),
-            _option("out", "run", metavar="FOLDER", shown="runs/DATA"),
-            _option("checks", "run", "--checks/--no-checks", default=True, shown="--checks"),
-            _option("quiet", "run", "-q", "--quiet", is_flag=True),
+            argument("data"),
+            *map(setting_option, SETTINGS),
+            option("config", "run", metavar="FILE"),
+            option("out", "run", metavar="FOLDER", shown="runs/DATA"),
+            option("checks", "run", "--checks/--no-checks", default=True, shown="--checks"),
+            option("quiet", "run", "-q", "--quiet", is_flag=True),
         ],
         (
             "pellucid train digits --layers 16,16",
@@ -135,16 +78,16 @@ def _train_audio() -> Command:
         settings = gather_audio(flags, config)
         return train(sounds, settings, planned=plan_sounds, out=out, checks=checks, quiet=quiet, command=typed())
 
-    return _command(
+    return command(
         "train audio",
         callback,
         [
-            _argument("sounds"),
-            *map(_setting, AUDIO_SETTINGS),
-            _option("config", "run", metavar="FILE"),
-            _option("out", "run", metavar="FOLDER", shown="runs/SOUNDS"),
-            _option("checks", "run", "--checks/--no-checks", default=True, shown="--checks"),
-            _option("quiet", "run", "-q", "--quiet", is_flag=True),
+            argument("sounds"),
+            *map(setting_option, AUDIO_SETTINGS),
+            option("config", "run", metavar="FILE"),
+            option("out", "run", metavar="FOLDER", shown="runs/SOUNDS"),
+            option("checks", "run", "--checks/--no-checks", default=True, shown="--checks"),
+            option("quiet", "run", "-q", "--quiet", is_flag=True),
         ],
         (
             "pellucid train audio spoken-digits --model cnn",
@@ -164,16 +107,16 @@ def _train_text() -> Command:
         settings = gather_text(flags, config)
         return train_text(file, settings, out=out, checks=checks, quiet=quiet, command=typed())
 
-    return _command(
+    return command(
         "train text",
         callback,
         [
-            _argument("file"),
-            *(_setting(s, "text") for s in TEXT_SETTINGS),
-            _option("config", "run", metavar="FILE"),
-            _option("out", "run", metavar="FOLDER", shown="runs/FILE"),
-            _option("checks", "run", "--checks/--no-checks", default=True, shown="--checks"),
-            _option("quiet", "run", "-q", "--quiet", is_flag=True),
+            argument("file"),
+            *(setting_option(s, "text") for s in TEXT_SETTINGS),
+            option("config", "run", metavar="FILE"),
+            option("out", "run", metavar="FOLDER", shown="runs/FILE"),
+            option("checks", "run", "--checks/--no-checks", default=True, shown="--checks"),
+            option("quiet", "run", "-q", "--quiet", is_flag=True),
         ],
         (
             "pellucid train text tiny-shakespeare --layers 4 --heads 4 --width 128 --block 64 --batch 12 --steps 2000",
@@ -211,10 +154,10 @@ def _evaluate() -> Command:
         chosen = setting.kind.read("--metrics", metrics)
         return evaluate_model(model, data, chosen if isinstance(chosen, list) else None)  # type: ignore[arg-type]
 
-    return _command(
+    return command(
         "evaluate",
         callback,
-        [_argument("model"), _argument("data"), _setting(setting)],
+        [argument("model"), argument("data"), setting_option(setting)],
         ("pellucid evaluate runs/digits/model.safetensors digits",),
     )
 
@@ -225,10 +168,10 @@ def _predict() -> Command:
 
         return predict_rows(model, input, out)
 
-    return _command(
+    return command(
         "predict",
         callback,
-        [_argument("model"), _argument("input"), _option("predictions", "other", "--out", metavar="FILE")],
+        [argument("model"), argument("input"), option("predictions", "other", "--out", metavar="FILE")],
         (
             "pellucid predict runs/digits/model.safetensors digits",
             "pellucid predict runs/table/model.safetensors new.csv --out answers.csv",
@@ -245,13 +188,13 @@ def _generate() -> Command:
 
         return write_text(run, prompt=prompt, **chosen(WRITING, flags, None))
 
-    return _command(
+    return command(
         "generate",
         callback,
         [
-            _argument("run"),
-            _option("prompt", "writing", metavar="TEXT", subject="text"),
-            *(_setting(s, "text") for s in WRITING),
+            argument("run"),
+            option("prompt", "writing", metavar="TEXT", subject="text"),
+            *(setting_option(s, "text") for s in WRITING),
         ],
         (
             "pellucid generate runs/tiny-shakespeare --prompt ROMEO: --length 300",
@@ -266,10 +209,10 @@ def _summary() -> Command:
 
         return summarise(model, flags)
 
-    return _command(
+    return command(
         "summary",
         callback,
-        [_argument("model", required=False), *map(_setting, NETWORK)],
+        [argument("model", required=False), *map(setting_option, NETWORK)],
         ("pellucid summary runs/digits/model.safetensors", "pellucid summary --layers 784,16,16,10"),
     )
 
@@ -280,24 +223,23 @@ def _cost() -> Command:
 
         return cost_of(model, flags)
 
-    def option(name: str, metavar: str | None = None, shown: str = "", is_flag: bool = False) -> Option:
-        words = text(f"cost.opt-{name}")
-        return Option([f"--{name}"], group="cost", shown=shown, metavar=metavar, help=words, is_flag=is_flag)
+    def own(name: str, metavar: str | None = None, shown: str = "", **more: Any) -> Option:
+        return option(name, "cost", shown=shown, subject="cost", metavar=metavar, **more)
 
-    return _command(
+    return command(
         "cost",
         callback,
         [
-            _argument("model"),
-            option("input", "N,N,..."),
-            option("training", is_flag=True),
-            option("optimizer", "NAME"),
-            option("measure", is_flag=True),
-            option("verify", is_flag=True),
-            option("depth", "N"),
-            option("markdown", is_flag=True),
-            option("figure", "FILE"),
-            option("dtype", "NAME", "float32"),
+            argument("model"),
+            own("input", "N,N,..."),
+            own("training", is_flag=True),
+            own("optimizer", "NAME"),
+            own("measure", is_flag=True),
+            own("verify", is_flag=True),
+            own("depth", "N"),
+            own("markdown", is_flag=True),
+            own("figure", "FILE"),
+            own("dtype", "NAME", "float32"),
         ],
         (
             "pellucid cost resnet18 --depth 1",
@@ -316,20 +258,20 @@ def _doctor() -> Command:
         options = {"config": config, "training": training, "proof": proof, "seeds": seeds, "markdown": markdown}
         return diagnose(data, flags, options)
 
-    def option(name: str, *flags: str, **more: Any) -> Option:
-        return Option(list(flags) or [f"--{name}"], group="doctor", help=text(f"health.opt-{name}"), **more)
+    def own(name: str, *flags: str, **more: Any) -> Option:
+        return option(name, "doctor", *flags, subject="health", **more)
 
-    return _command(
+    return command(
         "doctor",
         callback,
         [
-            _argument("data"),
-            *map(_setting, SETTINGS),
-            _option("config", "run", metavar="FILE"),
-            option("training", "--training/--no-training", default=True, shown="--training"),
-            option("proof", "--proof/--no-proof", default=True, shown="--proof"),
-            option("seeds", metavar="N", shown="3"),
-            option("markdown", is_flag=True),
+            argument("data"),
+            *map(setting_option, SETTINGS),
+            option("config", "run", metavar="FILE"),
+            own("training", "--training/--no-training", default=True, shown="--training"),
+            own("proof", "--proof/--no-proof", default=True, shown="--proof"),
+            own("seeds", metavar="N", shown="3"),
+            own("markdown", is_flag=True),
         ],
         (
             "pellucid doctor digits --layers 16,16",
@@ -345,25 +287,24 @@ def _explain() -> Command:
 
         return explain_row(model, data, flags)
 
-    def option(name: str, metavar: str | None = None, shown: str = "", is_flag: bool = False) -> Option:
-        words = text(f"explain.opt-{name}")
-        return Option([f"--{name}"], group="explain", shown=shown, metavar=metavar, help=words, is_flag=is_flag)
+    def own(name: str, metavar: str | None = None, shown: str = "", **more: Any) -> Option:
+        return option(name, "explain", shown=shown, subject="explain", metavar=metavar, **more)
 
-    return _command(
+    return command(
         "explain",
         callback,
         [
-            _argument("model"),
-            _argument("data"),
-            option("row", "N", "0"),
-            option("at", "NAME[PLACE]"),
-            option("training", is_flag=True),
-            option("optimizer", "NAME"),
-            option("terms", "N", "6"),
-            option("digits", "N", "6"),
-            option("format", "NAME", "text"),
-            option("out", "FILE"),
-            option("verify", is_flag=True),
+            argument("model"),
+            argument("data"),
+            own("row", "N", "0"),
+            own("at", "NAME[PLACE]"),
+            own("training", is_flag=True),
+            own("optimizer", "NAME"),
+            own("terms", "N", "6"),
+            own("digits", "N", "6"),
+            own("format", "NAME", "text"),
+            own("out", "FILE"),
+            own("verify", is_flag=True),
         ],
         (
             "pellucid explain runs/digits digits --row 3",
@@ -379,21 +320,16 @@ def _lab() -> Command:
 
         return try_claims(name, seed, out)
 
-    def option(name: str, metavar: str, shown: str) -> Option:
-        return Option([f"--{name}"], group="lab", metavar=metavar, shown=shown, help=text(f"lab.opt-{name}"))
-
-    return _command(
+    return command(
         "lab",
         callback,
-        [_argument("name", required=False), option("seed", "N", "0"), option("out", "FOLDER", "runs/lab")],
+        [
+            argument("name", required=False),
+            option("seed", "lab", subject="lab", metavar="N", shown="0"),
+            option("out", "lab", subject="lab", metavar="FOLDER", shown="runs/lab"),
+        ],
         ("pellucid lab", "pellucid lab collapse", "pellucid lab vanishing --seed 3 --out figures", "pellucid lab all"),
     )
-
-
-def _looking() -> list[Command]:
-    """The commands that look into a network: curvature, noise, rate, attribute."""
-    settings = [*map(_setting, SETTINGS), _option("config", "run", metavar="FILE")]
-    return [_command(**parts) for parts in look.commands(settings, _argument("data"), _argument("model"))]
 
 
 def _data() -> Command:
@@ -402,4 +338,4 @@ def _data() -> Command:
 
         return list_data()
 
-    return _command("data", callback, [], ("pellucid data",))
+    return command("data", callback, [], ("pellucid data",))

@@ -20,7 +20,7 @@ from pellucid.cli.settings import Setting, gather
 from pellucid.cli.text_settings import TEXT_SETTINGS, gather_text
 from pellucid.cli.text_training import BETAS, decayed, read
 from pellucid.cli.training import leaves_one_row, make_optimizer, schedule_of
-from pellucid.cli.values import Whole
+from pellucid.cli.values import whole
 from pellucid.core.check import Integer, closest
 from pellucid.core.rng import manual_seed
 from pellucid.data import Dataset, text_windows
@@ -46,11 +46,11 @@ def diagnose(word: str, flags: dict[str, Any], options: dict[str, Any]) -> int:
     Raises
         PellucidError: what train refuses of data and settings.
     """
-    seeds = Whole(Integer(1, 100)).read("--seeds", options["seeds"]) if options["seeds"] is not None else _SEEDS
+    seeds = whole("seeds", options, Integer(1, 100), _SEEDS)
     patient = patient_of(word, flags, options["config"])
     if not options["training"]:
         patient.options |= {"epochs": 0, "schedule": None}
-    report = doctor(patient.model, patient.train, prove=options["proof"], seeds=seeds or _SEEDS, **patient.options)
+    report = doctor(patient.model, patient.train, prove=options["proof"], seeds=seeds, **patient.options)
     if options["markdown"]:
         say(health_markdown(report))
     else:

@@ -11,7 +11,7 @@ from typing import Any
 from pellucid._text import text
 from pellucid.cli.output import say
 from pellucid.cli.trained import trained
-from pellucid.cli.values import Choice, Whole
+from pellucid.cli.values import Choice, whole
 from pellucid.core.check import Integer
 from pellucid.core.paths import write_whole
 from pellucid.errors import ArgumentError
@@ -41,9 +41,9 @@ def explain_row(model_word: str, data_word: str, flags: dict[str, Any]) -> int:
         DataError: a loss is asked for, and the rows have no targets.
         ShapeError: rows that the model does not take.
     """
-    digits = _whole("digits", flags, Integer(4, 17)) or 6
-    terms = _whole("terms", flags, Integer(1)) or 6
-    row = _whole("row", flags, Integer(0)) or 0
+    digits = whole("digits", flags, Integer(4, 17), 6)
+    terms = whole("terms", flags, Integer(1), 6)
+    row = whole("row", flags, Integer(0), 0)
     form = _form(flags)
     optimizer = flags.get("optimizer")
     if optimizer is not None:
@@ -82,8 +82,3 @@ def _form(flags: dict[str, Any]) -> str:
     if ending not in ENDINGS:
         raise ArgumentError("explain.out-ending", path=out, options=", ".join(ENDINGS))
     return ENDINGS[ending]
-
-
-def _whole(name: str, flags: dict[str, Any], constraint: Integer) -> int | None:
-    value = flags.get(name)
-    return None if value is None else Whole(constraint).read(f"--{name}", value)

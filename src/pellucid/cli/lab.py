@@ -9,7 +9,7 @@ from pathlib import Path
 from pellucid._text import text
 from pellucid.cli.help import columns, entries, wrap
 from pellucid.cli.output import say, table
-from pellucid.cli.values import Whole
+from pellucid.cli.values import whole
 from pellucid.core.check import Integer
 from pellucid.core.paths import as_path, write_whole
 from pellucid.errors import MissingFileError
@@ -32,7 +32,7 @@ def try_claims(name: str | None, seed: str | None, out: str | None) -> int:
         ArgumentError: no such experiment, or no such seed.
         FileAccessError: the figure cannot be written.
     """
-    number = Whole(Integer(0, SEED_LIMIT)).read("--seed", seed) if seed is not None else 0
+    number = whole("seed", {"seed": seed}, Integer(0, SEED_LIMIT), 0)
     folder = as_path("--out", out if out is not None else FOLDER)
     if name is None:
         for line in entries([(e.name, e.claim) for e in EXPERIMENTS]):
@@ -44,12 +44,12 @@ def try_claims(name: str | None, seed: str | None, out: str | None) -> int:
     if name.lower() != _ALL:
         item = find(name)
         _make(folder)
-        _try(item, number or 0, folder)
+        _try(item, number, folder)
         return 0
     _make(folder)
     verdicts = []
     for item in EXPERIMENTS:
-        verdicts.append((item, _try(item, number or 0, folder)))
+        verdicts.append((item, _try(item, number, folder)))
         say()
     table(
         [text("lab.heading-experiment"), text("lab.heading-claim"), text("lab.heading-verdict")],

@@ -10,7 +10,7 @@ from typing import Any
 from pellucid._text import text
 from pellucid.cli.output import say, table
 from pellucid.cli.trained import trained
-from pellucid.cli.values import Whole
+from pellucid.cli.values import whole
 from pellucid.core.check import Integer
 from pellucid.core.paths import write_whole
 from pellucid.inspection import curvature, gradient_noise, landscape
@@ -75,13 +75,6 @@ def show_noise(model_word: str, data_word: str, flags: dict[str, Any]) -> int:
     if flags.get("figure") is not None:
         write_figure(flags["figure"], noise_figure(found))
     return 0
-
-
-def whole(name: str, flags: dict[str, Any], constraint: Integer, default: int) -> int:
-    """A whole number that was typed, or the default."""
-    value = flags.get(name)
-    found = None if value is None else Whole(constraint).read(f"--{name}", value)
-    return default if found is None else found
 
 
 def write_figure(word: str, picture: bytes) -> None:

@@ -1,88 +1,85 @@
 """The commands that look into a trained network come from here, with their options in the language in force: how its
-loss curves, how noisy its gradient is, which learning rate suits it, what speaks for its answers. `app` adds them to
-the others.
+loss curves, how noisy its gradient is, which learning rate suits it, what speaks for its answers. `commands` adds
+them to the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import click
+from pellucid.cli.help import Command, Option
+from pellucid.cli.parameters import argument, command, option, setting_option
+from pellucid.cli.settings import SETTINGS
 
-from pellucid._text import text
-from pellucid.cli.help import Option
 
-
-def commands(settings: Sequence[click.Parameter], data: click.Argument, model: click.Argument) -> list[dict[str, Any]]:
-    """Name, callback, parameters and examples of each command.
-
-    Parameters
-        settings : the options of a training run, and --config
-        data, model : the arguments DATA and MODEL
-    """
-    looked = [model, data]
+def commands() -> list[Command]:
+    """curvature, noise, rate and attribute."""
+    settings = [*map(setting_option, SETTINGS), option("config", "run", metavar="FILE")]
+    looked = [argument("model"), argument("data")]
     return [
-        {
-            "name": "curvature",
-            "callback": _curvature,
-            "params": [
+        command(
+            "curvature",
+            _curvature,
+            [
                 *looked,
                 *_options("landscape", rows=("N", "256"), seed=("N", "0")),
                 *_options("landscape", figure=("FILE", ""), landscape=("FILE", ""), markdown=None),
             ],
-            "examples": (
+            (
                 "pellucid curvature runs/digits digits",
                 "pellucid curvature runs/mnist mnist --rows 512 --figure curvature.png --landscape landscape.png",
             ),
-        },
-        {
-            "name": "noise",
-            "callback": _noise,
-            "params": [
+        ),
+        command(
+            "noise",
+            _noise,
+            [
                 *looked,
                 *_options("landscape", rows=("N", "2048"), seed=("N", "0"), figure=("FILE", ""), markdown=None),
             ],
-            "examples": (
+            (
                 "pellucid noise runs/digits digits",
                 "pellucid noise runs/tiny-shakespeare tiny-shakespeare --figure noise.png",
             ),
-        },
-        {
-            "name": "rate",
-            "callback": _rate,
-            "params": [data, *settings, *_options("landscape", steps=("N", "100"), figure=("FILE", ""), markdown=None)],
-            "examples": (
+        ),
+        command(
+            "rate",
+            _rate,
+            [
+                argument("data"),
+                *settings,
+                *_options("landscape", steps=("N", "100"), figure=("FILE", ""), markdown=None),
+            ],
+            (
                 "pellucid rate digits --layers 16,16 --optimizer sgd",
                 "pellucid rate runs/digits --figure rate.png",
             ),
-        },
-        {
-            "name": "attribute",
-            "callback": _attribute,
-            "params": [
+        ),
+        command(
+            "attribute",
+            _attribute,
+            [
                 *looked,
                 *_options("attribution", method=("NAME", "integrated_gradients"), row=("N", "0")),
                 *_options("attribution", target=("N", ""), layer=("NAME", ""), rows=("N", "6"), figure=("FILE", "")),
             ],
-            "examples": (
+            (
                 "pellucid attribute runs/table table.csv --row 3",
                 "pellucid attribute runs/mnist mnist --method grad_cam --figure why.png",
                 "pellucid attribute runs/tiny-shakespeare tiny-shakespeare --figure why.html",
             ),
-        },
+        ),
     ]
 
 
 def _options(subject: str, **wanted: tuple[str, str] | None) -> list[Option]:
     """Options by name: what stands for their value and their default; None for a switch."""
-    found = []
-    for name, words in wanted.items():
-        # Written out, so that a key that is used can be found.
-        keys = {"landscape": f"landscape.opt-{name}", "attribution": f"attribution.opt-{name}"}
-        more: dict[str, Any] = {"is_flag": True} if words is None else {"metavar": words[0], "shown": words[1]}
-        found.append(Option([f"--{name}"], group=subject, help=text(keys[subject]), **more))
-    return found
+    return [
+        option(name, subject, subject=subject, is_flag=True)
+        if words is None
+        else option(name, subject, subject=subject, metavar=words[0], shown=words[1])
+        for name, words in wanted.items()
+    ]
 
 
 def _curvature(model: str, data: str, **flags: Any) -> int:

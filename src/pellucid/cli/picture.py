@@ -7,38 +7,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
-
 from pellucid._text import text
-from pellucid.cli.help import Option
+from pellucid.cli.help import Command
 from pellucid.cli.output import say
+from pellucid.cli.parameters import argument, command, option
 from pellucid.core.check import closest
 from pellucid.core.paths import write_whole
 from pellucid.errors import ArgumentError, ArgumentTypeError
 
 
-def command(kind: click.Argument, model: click.Argument) -> dict[str, Any]:
-    """Name, callback, parameters and examples of the command, its words in the language in force.
-
-    Parameters
-        kind, model : the arguments KIND and MODEL
-    """
+def picture() -> Command:
+    """The command."""
     options = {
         "data": ("DATA", ""), "out": ("FILE.png", "KIND.png"), "rows": ("N", "256"), "row": ("N", "0"),
         "layer": ("NAME", ""), "style": ("NAME", "auto"), "prompt": ("TEXT", ""), "input": ("N,N,...", ""),
     }  # fmt: skip
-    return {
-        "name": "picture",
-        "callback": _draw,
-        "params": [
-            kind,
-            model,
+    return command(
+        "picture",
+        _draw,
+        [
+            argument("kind"),
+            argument("model", required=False),
             *(
-                Option([f"--{name}"], group="picture", metavar=metavar, shown=shown, help=text(f"picture.opt-{name}"))
+                option(name, "picture", subject="picture", metavar=metavar, shown=shown)
                 for name, (metavar, shown) in options.items()
             ),
         ],
-        "examples": (
+        (
             "pellucid picture network runs/digits",
             "pellucid picture gradient-flow runs/digits --data digits --out flow.png",
             "pellucid picture boundary runs/two-moons",
@@ -46,7 +41,7 @@ def command(kind: click.Argument, model: click.Argument) -> dict[str, Any]:
             "pellucid picture attention runs/tiny-shakespeare --prompt ROMEO:",
             "pellucid picture activations",
         ),
-    }
+    )
 
 
 def _draw(kind: str, model: str | None, **flags: Any) -> int:

@@ -21,8 +21,8 @@ from pellucid.cli.cost import _model, _plain, networks
 from pellucid.cli.run_folder import RECORD
 from pellucid.cli.sources import fitted, load
 from pellucid.cli.trained import Trained, trained
-from pellucid.cli.using import _part, _require_rows, _task_of, model_path, names_of
-from pellucid.cli.values import Choice, Sizes, Whole
+from pellucid.cli.using import MODEL_FILE, _part, _require_rows, _task_of, model_path, names_of
+from pellucid.cli.values import Choice, Sizes, whole
 from pellucid.core.check import Integer
 from pellucid.core.context import no_grad
 from pellucid.data import Dataset
@@ -84,13 +84,11 @@ class Wanted:
         """What the network is called in the picture: its run, its file, or its own name."""
         if not self.path.is_file():
             return self.model
-        return self.path.resolve().parent.name if self.path.name == "model.safetensors" else self.path.stem
+        return self.path.resolve().parent.name if self.path.name == MODEL_FILE else self.path.stem
 
     def number(self, name: str, default: int, least: int) -> int:
         """A whole number that was typed, or the default."""
-        value = self.flags.get(name)
-        found = None if value is None else Whole(Integer(least)).read(f"--{name}", value)
-        return default if found is None else found
+        return whole(name, self.flags, Integer(least), default)
 
     def structure(self) -> tuple[nn.Module, Shape]:
         """The network, of a file or known by its name, and the shape of one input."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.cli.doctor import patient_of
-from pellucid.cli.landscape import whole, write_figure
+from pellucid.cli.landscape import write_figure
 from pellucid.cli.output import say
+from pellucid.cli.values import whole
 from pellucid.core.check import Integer
+from pellucid.data import Loader
 from pellucid.inspection import learning_rate_test
 from pellucid.report import landscape_markdown, learning_rate_figure
 from pellucid.train.choose import make_loss
@@ -31,14 +33,22 @@ def show_rate(word: str, flags: dict[str, Any], options: dict[str, Any]) -> int:
     steps = whole("steps", options, Integer(10, 100_000), _STEPS)
     patient = patient_of(word, flags, options["config"])
     given = patient.options
-    size = given["batch_size"] or len(patient.train)
+    rows = len(patient.train)
+    # The batches that training would see: without a last one that is too small, and with pictures changed alike.
+    batches = Loader(
+        patient.train,
+        min(given["batch_size"] or rows, rows),
+        shuffle=True,
+        seed=given["seed"],
+        drop_last=given.get("drop_last", False),
+        augment=given.get("augment"),
+    )
     found = learning_rate_test(
         patient.model,
-        patient.train,
+        batches,
         make_loss(given["loss"]),
         given["optimizer"],
         num_steps=steps,
-        batch_size=min(size, len(patient.train)),
         seed=given["seed"],
     )
     say(landscape_markdown(found) if options["markdown"] else str(found))

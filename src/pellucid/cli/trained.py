@@ -19,6 +19,7 @@ from pellucid.cli.audio_sources import Sound, labelled_sounds
 from pellucid.cli.run_folder import RECORD
 from pellucid.cli.settings import DENSE, gather
 from pellucid.cli.sources import fitted, load
+from pellucid.cli.text_settings import gather_text
 from pellucid.cli.using import MODEL_FILE, TINY_SHAKESPEARE, _task_of, model_path, names_of
 from pellucid.core.context import no_grad
 from pellucid.data import Dataset, read_text, split_tokens, text_windows, tiny_shakespeare
@@ -138,11 +139,20 @@ def _text(model_word: str, loaded: LoadedModel, data_word: str, part: str) -> Tr
     block = max(1, min(block, len(tokens) - 1))
     # Of a short text all is taken; of a longer one never what the model was trained on, unless that is asked for.
     with suppress(DataError):
-        held_out = split_tokens(tokens, _VALIDATION)[0 if part == "train" else 1]
+        held_out = split_tokens(tokens, _held_out_share(model_word))[0 if part == "train" else 1]
         tokens = held_out if len(held_out) > block else tokens
     blocks = text_windows(tokens, block)
     name = Path(data_word).stem
     return Trained(model, name, blocks, blocks, NextTokenLoss(), tokenizer=tokenizer)
+
+
+def _held_out_share(model_word: str) -> float:
+    """What share of a text, at its end, a model was not trained on: as its run says, else as it usually is."""
+    record = model_path(model_word).parent / RECORD
+    if record.is_file():
+        with suppress(PellucidError):
+            return float(gather_text({}, str(record))["validation"])
+    return _VALIDATION
 
 
 def network_of(path: Path, loaded: LoadedModel) -> Module:

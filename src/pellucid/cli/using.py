@@ -19,6 +19,7 @@ from pellucid._typing import Array
 from pellucid.cli.audio_sources import SPOKEN_DIGITS, Sound, labelled_sounds, sounds_for
 from pellucid.cli.output import measure, say, table
 from pellucid.cli.preparation import split
+from pellucid.cli.run_folder import RECORD
 from pellucid.cli.sources import BUILT_IN, Source, checksum, fitted, found, load, rows_to_predict
 from pellucid.cli.task import Task, task_for
 from pellucid.core.paths import write_whole
@@ -67,7 +68,7 @@ def _part(source: Source, path: Path) -> tuple[Dataset, str]:
     """The rows to measure on, and which they are: never rows that the model is known to have been trained on."""
     if source.test is not None:
         return source.test, "own-test"
-    record = path.parent / "run.toml"
+    record = path.parent / RECORD
     if record.is_file():
         try:
             tables = tomllib.loads(record.read_text("utf-8"))

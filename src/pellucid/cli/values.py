@@ -4,6 +4,7 @@ of the command line has one of these kinds, so flags and configuration files are
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -183,3 +184,14 @@ class BatchSize:
 
 
 Kind = Number | Whole | Choice | Sizes | Names | BatchSize
+
+
+def whole(name: str, flags: Mapping[str, Any], constraint: Integer, default: int) -> int:
+    """A whole number that was typed as --name, or the default.
+
+    Raises
+        ArgumentTypeError, ArgumentError: it is no whole number, or out of range.
+    """
+    value = flags.get(name)
+    found = None if value is None else Whole(constraint).read(f"--{name}", value)
+    return default if found is None else found

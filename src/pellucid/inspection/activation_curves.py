@@ -42,7 +42,7 @@ NAMES: dict[str, Callable[[], nn.Module]] = {
     "hardshrink": nn.Hardshrink,
     "softshrink": nn.Softshrink,
 }
-"""The activations of one number at a time that have no parameters to be given, by the names of their functions."""
+"""The activations of one number at a time that need no arguments, by the names of their functions."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,7 +69,7 @@ def decision_surface(model: Any, x: Any, *, resolution: int = 200, margin: float
     low, high = rows.min(axis=0), rows.max(axis=0)
     room = margin * np.where(high > low, high - low, 1.0)
     first, second = (np.linspace(low[n] - room[n], high[n] + room[n], resolution) for n in (0, 1))
-    plane = np.stack(np.meshgrid(first, second), axis=-1).reshape(-1, 2).astype(np.float32)
+    plane = np.stack(np.meshgrid(first, second), axis=-1).reshape(-1, 2)
     answers = model.predict(plane) if isinstance(model, LoadedModel) else predict(model, plane)
     if answers.ndim > 2 or len(answers) != len(plane):
         raise ShapeError("picture.plane-outputs", shape=answers.shape)

@@ -24,6 +24,8 @@ from pellucid.nn.attention.maps import aside
 
 # Beyond two standard deviations of a Gaussian: Luo et al. count the places above 1 - 95.45 % of the largest.
 _SEEN = 1 - 0.9545
+# Pictures that are traced at once.
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +64,11 @@ def receptive_field(
 ) -> ReceptiveField:
     """What a place of a layer sees of a picture: where it can depend on it, and how strongly it does.
 
-    The theoretical field is found by running the network: what a row or a column of NaN reaches depends on it. So it
-    holds for any network, strides, dilation and skips included, as long as its operations pass NaN on; a selection by
-    comparing (`where(x > 0, x, 0)`) does not. The effective one is the gradient of the place by the picture, over all
-    pictures.
+    The theoretical field is found by running the network: the rows and the columns whose NaN reaches the place,
+    crossed. So it holds for any network, strides, dilation and skips included, as long as its operations pass NaN on;
+    a selection by comparing (`where(x > 0, x, 0)`) does not. Of branches whose fields together are no rectangle, such
+    as 1x7 beside 7x1, it is every row of either crossed with every column of either. The effective one is the
+    gradient of the place by the picture, over all pictures.
 
     Parameters
         model : a network that takes (N, channels, height, width).
@@ -139,14 +142,19 @@ def _effective(trace: Trace, value: Value, where: tuple[Any, ...]) -> Array:
 
 def _theoretical(model: Any, given: Tensor, layer: str | None, where: tuple[Any, ...]) -> Array:
     height, width = given.shape[2:]
-    marked = np.repeat(given.data[:1], height + width, axis=0)
-    for row in range(height):
-        marked[row, :, row, :] = np.nan
-    for column in range(width):
-        marked[height + column, :, :, column] = np.nan
-    with np.errstate(all="ignore"):
-        trace = Trace(model, [wrap(marked)], [], None)
-    results = trace.array(result_of(trace, layer, named(model)).value)[(slice(None), *where)]
-    reached: Array = np.asarray(np.isnan(results).reshape(height + width, -1).any(axis=1))
+    reached = np.zeros(height + width, bool)
+    # A trace keeps every value: all rows and columns of a large picture at once would fill the memory.
+    for start in range(0, height + width, _AT_ONCE):
+        lines = range(start, min(start + _AT_ONCE, height + width))
+        marked = np.repeat(given.data[:1], len(lines), axis=0)
+        for picture, line in zip(marked, lines, strict=True):
+            if line < height:
+                picture[:, line, :] = np.nan
+            else:
+                picture[:, :, line - height] = np.nan
+        with np.errstate(all="ignore"):
+            trace = Trace(model, [wrap(marked)], [], None)
+        results = trace.array(result_of(trace, layer, named(model)).value)[(slice(None), *where)]
+        reached[start : start + len(lines)] = np.isnan(results).reshape(len(lines), -1).any(axis=1)
     mask: Array = np.logical_and.outer(reached[:height], reached[height:])
     return mask

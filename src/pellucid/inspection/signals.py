@@ -145,9 +145,19 @@ def histogram(values: Array, bins: int) -> Histogram:
     flat = values.reshape(-1).astype(np.float64)
     finite = flat[np.isfinite(flat)]
     others = finite[finite != 0]
-    counts, edges = np.histogram(others, bins)
+    counts, edges = np.histogram(others, bins, _range(others, bins))
     mean, std = (float(finite.mean()), float(finite.std())) if finite.size else (float("nan"), float("nan"))
     return Histogram(edges, counts, finite.size - others.size, flat.size - finite.size, flat.size, mean, std)
+
+
+def _range(numbers: Array, bins: int) -> tuple[float, float] | None:
+    """Where the bins of a histogram lie: None from the smallest to the largest number; more where these are so near to
+    each other, as those of a saturated sigmoid in float64, that no floats would be left between the edges."""
+    if not numbers.size:
+        return None
+    low, high = float(numbers.min()), float(numbers.max())
+    least = 2 * bins * float(np.spacing(max(abs(low), abs(high))))
+    return (low - least, high + least) if 0 < high - low < least else None
 
 
 def _length(arrays: list[Array]) -> float:

@@ -42,7 +42,7 @@ class DenseLayer:
 class Wiring:
     """How a network is put together; see `wiring`.
 
-    cost : its layers with output shapes, parameters and multiply-accumulates, for one row.
+    cost : its layers with output shapes, parameters and multiply-accumulates, for the batch that was given.
     dense : its layers of neurons, if it is a chain of such; otherwise empty.
     """
 

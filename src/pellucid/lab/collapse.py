@@ -15,8 +15,9 @@ from pellucid import nn, optim
 from pellucid._typing import Array
 from pellucid.core.rng import manual_seed
 from pellucid.data import Dataset, circles
-from pellucid.lab.drawing import BLUE, ORANGE, diverging, drawing, label
+from pellucid.lab.drawing import BLUE, ORANGE, drawing, label
 from pellucid.lab.experiment import Finding, Measurement
+from pellucid.report.colours import signed_map
 from pellucid.train import evaluate, fit
 
 ROUNDING, APART = 1e-4, 0.1
@@ -95,7 +96,7 @@ def figure(data: Dataset, grid: Array, models: dict[str, nn.Module]) -> bytes:
             shares = 1 / (1 + np.exp(-np.asarray(model(grid.astype(np.float32)).numpy(), np.float64)))
             axes = page.add_subplot(1, 2, n + 1)
             shares = shares.reshape(side, side)
-            drawn = axes.contourf(first, second, shares, levels=np.linspace(0, 1, 21), cmap=diverging(), alpha=0.7)
+            drawn = axes.contourf(first, second, shares, levels=np.linspace(0, 1, 21), cmap=signed_map(), alpha=0.7)
             if shares.min() < 0.5 < shares.max():
                 axes.contour(first, second, shares, levels=[0.5], colors="black", linewidths=1.5)
             for value, colour, marker in ((0, ORANGE, "o"), (1, BLUE, "s")):

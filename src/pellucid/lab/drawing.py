@@ -11,17 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from pellucid._text import catalogue, language, text
+from pellucid.report.canvas import plain
 from pellucid.report.curves import TRAIN_COLOUR, VALIDATION_COLOUR, chinese_font
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = TRAIN_COLOUR, VALIDATION_COLOUR, "#009E73", "#CC79A7", "#777777"
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
-
-
-def diverging() -> Any:
-    """The colour map of signed values: orange below 0, white at 0, blue above."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("orange-blue", [ORANGE, "white", BLUE])
 
 
 @contextmanager
@@ -61,6 +55,4 @@ def label(axes: Any, x: str = "", y: str = "", title: str = "") -> None:
     if title:
         axes.set_title(title, fontsize=10)
     axes.tick_params(which="both", labelsize=8)
-    axes.grid(color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    plain(axes)

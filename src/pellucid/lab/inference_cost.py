@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 
 from pellucid import nn, optim
+from pellucid._typing import Array
 from pellucid.core.context import no_grad
 from pellucid.core.rng import manual_seed
 from pellucid.core.tensor import Tensor
@@ -116,7 +117,7 @@ def run(seed: int, epochs: tuple[int, ...] = EPOCHS, rounds: int = ROUNDS) -> Fi
     )
 
 
-def figure(epochs: tuple[int, ...], counts: list[Counted], flops: list[int], times: list[np.ndarray]) -> bytes:
+def figure(epochs: tuple[int, ...], counts: list[Counted], flops: list[int], times: list[Array]) -> bytes:
     """FLOPs of training and of a call over the epochs; and the times of a call."""
     places = np.arange(len(epochs))
     with drawing(9.0, 3.7) as (page, word, buffer):

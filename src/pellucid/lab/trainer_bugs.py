@@ -246,7 +246,7 @@ def run(seed: int, mistakes: dict[str, type[Trainer]] | None = None, steps: int 
     confirmed = caught == len(mistakes) and correct.ways == 0 and silent >= SILENT
     return Finding(
         (
-            Measurement("bugs-loss", correct_loss(x, y, weights)),
+            Measurement("bugs-loss", expected(x, y, weights)[0]),
             Measurement("bugs-off-correct", correct.gradient_off),
             *(Measurement(f"bugs-off-{name}", c.gradient_off) for name, c in found.items()),
             Measurement("bugs-shape", sum(c.shape_off for c in found.values())),
@@ -260,11 +260,6 @@ def run(seed: int, mistakes: dict[str, type[Trainer]] | None = None, steps: int 
         "trainer-bugs" if confirmed else "trainer-bugs-not",
         figure(courses, {"correct": correct, **found}),
     )
-
-
-def correct_loss(x: Array, y: Array, weights: Weights) -> float:
-    """The loss at the first weights."""
-    return expected(x, y, weights)[0]
 
 
 def figure(courses: dict[str, list[float]], found: dict[str, Caught]) -> bytes:

@@ -15,7 +15,7 @@ from pellucid.core.context import default_dtype, no_grad
 from pellucid.core.convert import as_dtype
 from pellucid.core.tensor import Tensor, as_tensor, wrap
 from pellucid.errors import ArgumentTypeError, ShapeError
-from pellucid.nn._room import blank, filled
+from pellucid.nn._allocation import full, zeros
 from pellucid.nn.module import Module, Parameter
 from pellucid.ops.elementwise import reciprocal, sqrt, square
 from pellucid.ops.reduce import mean
@@ -112,11 +112,11 @@ class PerChannel(Module):
         self.num_features, self.eps, self.momentum = int(num_features), float(eps), momentum
         self.affine, self.track_running_stats = bool(affine), bool(track_running_stats)
         kind = default_dtype() if dtype is None else as_dtype(dtype)
-        self.register_parameter("weight", Parameter(filled(self, num_features, 1.0), dtype=kind) if affine else None)
-        self.register_parameter("bias", Parameter(blank(self, num_features), dtype=kind) if affine and bias else None)
+        self.register_parameter("weight", Parameter(full(self, num_features, 1.0), dtype=kind) if affine else None)
+        self.register_parameter("bias", Parameter(zeros(self, num_features), dtype=kind) if affine and bias else None)
         kept = self.track_running_stats
-        self.register_buffer("running_mean", wrap(blank(self, num_features).astype(kind)) if kept else None)
-        self.register_buffer("running_var", wrap(filled(self, num_features, 1.0).astype(kind)) if kept else None)
+        self.register_buffer("running_mean", wrap(zeros(self, num_features).astype(kind)) if kept else None)
+        self.register_buffer("running_var", wrap(full(self, num_features, 1.0).astype(kind)) if kept else None)
         self.register_buffer("num_batches_tracked", wrap(np.zeros((), np.int64)) if kept else None)
 
     def _check(self, shape: Shape, axis: int = 1) -> None:

@@ -11,8 +11,8 @@ from pellucid.core.check import Flag, Integer, Options, check, checked
 from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError, ShapeError
+from pellucid.nn._allocation import zeros
 from pellucid.nn._initial import draw
-from pellucid.nn._room import blank
 from pellucid.nn._spatial import per_axis
 from pellucid.nn.conv_functional import FORWARD, PADDINGS, TRANSPOSED, sides, transposed_size
 from pellucid.nn.module import Module, Parameter
@@ -63,8 +63,8 @@ class _Conv(Module):
             self.padding = per_axis(f"{name}: padding", padding, self.count, 0)
         kind = default_dtype() if dtype is None else dtype
         first, second = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
-        self.weight = Parameter(blank(self, (first, second // groups, *self.kernel_size)), dtype=kind)
-        self.register_parameter("bias", Parameter(blank(self, out_channels), dtype=kind) if bias else None)
+        self.weight = Parameter(zeros(self, (first, second // groups, *self.kernel_size)), dtype=kind)
+        self.register_parameter("bias", Parameter(zeros(self, out_channels), dtype=kind) if bias else None)
         draw(self, init)
 
     def _features_after(self, given: int | None) -> int | None:

@@ -13,7 +13,7 @@ from pellucid.core.op import NONE
 from pellucid.core.tensor import Tensor, as_tensor, wrap
 from pellucid.errors import DTypeError, IndexRangeError, ShapeError
 from pellucid.nn import init
-from pellucid.nn._room import blank
+from pellucid.nn._allocation import zeros
 from pellucid.nn.module import Module, Parameter
 from pellucid.ops.declare import composite
 from pellucid.ops.elementwise import greater, logical_and, not_equal, where
@@ -161,7 +161,7 @@ class Embedding(Module):
         self.max_norm, self.norm_type = max_norm, float(norm_type)
         self.scale_grad_by_freq = bool(scale_grad_by_freq)
         kind = default_dtype() if dtype is None else dtype
-        self.weight = Parameter(blank(self, (num_embeddings, embedding_dim)), dtype=kind)
+        self.weight = Parameter(zeros(self, (num_embeddings, embedding_dim)), dtype=kind)
         self.reset_parameters()
 
     @classmethod

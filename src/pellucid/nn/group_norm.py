@@ -11,8 +11,8 @@ from pellucid.core.check import Flag, Integer, Real, check, checked
 from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError, ModelError, ShapeError
+from pellucid.nn._allocation import full, zeros
 from pellucid.nn._channels import centred_on, check_channels, inverse_deviation, scaled
-from pellucid.nn._room import blank, filled
 from pellucid.nn.module import Module, Parameter
 from pellucid.ops.declare import composite
 from pellucid.ops.shape import reshape
@@ -95,8 +95,8 @@ class GroupNorm(Module):
         self.num_groups, self.num_channels = int(num_groups), int(num_channels)
         self.eps, self.affine = float(eps), bool(affine)
         kind = default_dtype() if dtype is None else dtype
-        self.register_parameter("weight", Parameter(filled(self, num_channels, 1.0), dtype=kind) if affine else None)
-        self.register_parameter("bias", Parameter(blank(self, num_channels), dtype=kind) if affine and bias else None)
+        self.register_parameter("weight", Parameter(full(self, num_channels, 1.0), dtype=kind) if affine else None)
+        self.register_parameter("bias", Parameter(zeros(self, num_channels), dtype=kind) if affine and bias else None)
 
     def forward(self, x: Any) -> Tensor:
         """x (N, C) or (N, C, ...) -> the same shape."""

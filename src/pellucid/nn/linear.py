@@ -9,8 +9,8 @@ from pellucid.core.check import Flag, Integer, checked
 from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ShapeError
+from pellucid.nn._allocation import zeros
 from pellucid.nn._initial import draw, wrong_features
-from pellucid.nn._room import blank
 from pellucid.nn.module import Module, Parameter
 from pellucid.ops.declare import NONE, composite
 from pellucid.ops.linalg import affine_map, contract, linear_map
@@ -74,8 +74,8 @@ class Linear(Module):
         self.in_features = int(in_features)
         self.out_features = int(out_features)
         kind = default_dtype() if dtype is None else dtype
-        self.weight = Parameter(blank(self, (out_features, in_features)), dtype=kind)
-        self.register_parameter("bias", Parameter(blank(self, out_features), dtype=kind) if bias else None)
+        self.weight = Parameter(zeros(self, (out_features, in_features)), dtype=kind)
+        self.register_parameter("bias", Parameter(zeros(self, out_features), dtype=kind) if bias else None)
         draw(self, init)
 
     def forward(self, x: Any) -> Tensor:
@@ -169,8 +169,8 @@ class Bilinear(Module):
         self.in1_features, self.in2_features = int(in1_features), int(in2_features)
         self.out_features = int(out_features)
         kind = default_dtype() if dtype is None else dtype
-        self.weight = Parameter(blank(self, (out_features, in1_features, in2_features)), dtype=kind)
-        self.register_parameter("bias", Parameter(blank(self, out_features), dtype=kind) if bias else None)
+        self.weight = Parameter(zeros(self, (out_features, in1_features, in2_features)), dtype=kind)
+        self.register_parameter("bias", Parameter(zeros(self, out_features), dtype=kind) if bias else None)
         draw(self, init)
 
     def forward(self, x1: Any, x2: Any) -> Tensor:

@@ -13,8 +13,8 @@ from pellucid.core.check import Flag, Real, checked
 from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError, ShapeError
+from pellucid.nn._allocation import full, zeros
 from pellucid.nn._initial import wrong_features
-from pellucid.nn._room import blank, filled
 from pellucid.nn.module import Module, Parameter
 from pellucid.ops.declare import composite
 from pellucid.ops.elementwise import reciprocal, sqrt, square
@@ -134,9 +134,9 @@ class LayerNorm(_LastAxes):
         self.normalized_shape = normalized(normalized_shape)
         self.eps, self.elementwise_affine = float(eps), bool(elementwise_affine)
         kind = default_dtype() if dtype is None else dtype
-        one = Parameter(filled(self, self.normalized_shape, 1.0), dtype=kind) if elementwise_affine else None
+        one = Parameter(full(self, self.normalized_shape, 1.0), dtype=kind) if elementwise_affine else None
         self.register_parameter("weight", one)
-        zero = Parameter(blank(self, self.normalized_shape), dtype=kind) if elementwise_affine and bias else None
+        zero = Parameter(zeros(self, self.normalized_shape), dtype=kind) if elementwise_affine and bias else None
         self.register_parameter("bias", zero)
 
     def forward(self, x: Any) -> Tensor:
@@ -178,7 +178,7 @@ class RMSNorm(_LastAxes):
         self.normalized_shape = normalized(normalized_shape)
         self.eps, self.elementwise_affine = eps, bool(elementwise_affine)
         kind = default_dtype() if dtype is None else dtype
-        one = Parameter(filled(self, self.normalized_shape, 1.0), dtype=kind) if elementwise_affine else None
+        one = Parameter(full(self, self.normalized_shape, 1.0), dtype=kind) if elementwise_affine else None
         self.register_parameter("weight", one)
 
     def forward(self, x: Any) -> Tensor:

@@ -15,8 +15,8 @@ from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor, as_tensor, wrap
 from pellucid.errors import DTypeError, ShapeError
 from pellucid.nn import init
+from pellucid.nn._allocation import zeros
 from pellucid.nn._initial import wrong_features
-from pellucid.nn._room import blank
 from pellucid.nn.dropout import dropout
 from pellucid.nn.module import Module, Parameter
 from pellucid.ops.declare import composite
@@ -119,7 +119,7 @@ class LearnedPositionalEncoding(_Added):
     ) -> None:
         self.d_model, self.max_len = int(d_model), int(max_len)
         self.dropout, self.batch_first = float(dropout), bool(batch_first)
-        self.weight = Parameter(blank(self, (max_len, d_model)), dtype=default_dtype() if dtype is None else dtype)
+        self.weight = Parameter(zeros(self, (max_len, d_model)), dtype=default_dtype() if dtype is None else dtype)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

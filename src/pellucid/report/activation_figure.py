@@ -33,7 +33,7 @@ def activation_figure(curves: Sequence[ActivationCurve], *, columns: int = 4) ->
         raise ArgumentError("picture.no-layers", name="curves")
     wide = min(columns, len(curves))
     rows = -(-len(curves) // wide)
-    with canvas(max(2.2 * wide, 3.2), 1.9 * rows + 0.45) as (figure, _, buffer):
+    with canvas(max(2.2 * wide, 3.2), 1.9 * rows + 0.45) as (figure, buffer):
         for n, curve in enumerate(curves):
             draw_activation(figure.add_subplot(rows, wide, n + 1), curve)
         lines = figure.axes[0].get_lines()

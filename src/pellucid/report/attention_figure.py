@@ -50,15 +50,18 @@ def attention_figure(
     named = tokens is not None and max(queries, seen) <= _NAMED
     side = max(1.15, 0.1 * max(queries, seen)) if named else 1.15 if heads > 4 or len(found) > 4 else 1.7
     width, height = side + (0.25 if named else 0.0), side + (0.25 if named else 0.03)
-    with canvas(max(3.6, 0.9 + width * heads), 0.75 + height * len(found)) as (figure, _, buffer):
+    with canvas(max(3.6, 0.9 + width * heads), 0.75 + height * len(found)) as (figure, buffer):
         grid = figure.subplots(len(found), heads, squeeze=False)
         drawn = None
         for across_heads, (name, weights) in zip(grid, found.items(), strict=True):
+            # Layers may look from and at other places, as those of a decoder do.
+            down = tokens if named and tokens is not None and len(tokens) == weights.shape[1] else None
+            over = across if named and across is not None and len(across) == weights.shape[2] else None
             for head, axes in enumerate(across_heads):
                 if head >= len(weights):
                     axes.set_axis_off()
                     continue
-                drawn = draw_attention(axes, weights[head], tokens if named else None, across if named else None)
+                drawn = draw_attention(axes, weights[head], down, over)
                 if axes is grid[0][head]:
                     axes.set_title(word("head", number=head), fontsize=8)
             across_heads[0].set_ylabel(shortened(name, 18), fontsize=8, parse_math=False)

@@ -15,8 +15,9 @@ from pellucid._typing import Array
 from pellucid.core.check import Integer, Options, check
 from pellucid.errors import ArgumentError, IndexRangeError, ShapeError
 from pellucid.inspection import Attribution
+from pellucid.report.canvas import canvas, finished
 from pellucid.report.curves import TRAIN_COLOUR, VALIDATION_COLOUR, chinese_font
-from pellucid.report.figures import _drawable, _figure
+from pellucid.report.figures import _drawable
 
 FOR_COLOUR, AGAINST_COLOUR = TRAIN_COLOUR, VALIDATION_COLOUR
 _MOST_PICTURES = 24
@@ -50,7 +51,7 @@ def attribution_figure(
     width = 1.3 * min(max(pictures.shape[-1] / pictures.shape[-2], 1.0), 2.5)
     wide = min(wide, max(1, int(8.0 / width)))
     down = -(-shown // wide)
-    with _figure(width * wide, 3.1 * down + 0.3) as (figure, buffer):
+    with canvas(width * wide, 3.1 * down + 0.3) as (figure, buffer):
         for n in range(shown):
             row, column = divmod(n, wide)
             above = figure.add_subplot(2 * down, wide, 2 * row * wide + column + 1)
@@ -62,8 +63,7 @@ def attribution_figure(
             for axes in (above, below):
                 axes.set_axis_off()
         figure.suptitle(_title(attribution), fontsize=9)
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+        return finished(figure, buffer)
 
 
 def attribution_bars(
@@ -87,7 +87,7 @@ def attribution_bars(
         raise ShapeError("attribution.words", name="features", given=len(features), count=len(values))
     labels = list(features) if features is not None else _places(scores.shape)
     order = np.argsort(-np.abs(values), kind="stable")[:most]
-    with _figure(4.6, 0.9 + 0.22 * len(order)) as (figure, buffer):
+    with canvas(4.6, 0.9 + 0.22 * len(order)) as (figure, buffer):
         axes = figure.add_subplot()
         colours = [FOR_COLOUR if values[n] >= 0 else AGAINST_COLOUR for n in order]
         axes.barh(range(len(order)), values[order], color=colours, height=0.7)
@@ -100,8 +100,7 @@ def attribution_bars(
         axes.tick_params(axis="x", labelsize=7)
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.set_title(f"{_title(attribution)}: {_explained(attribution, row, None)}", fontsize=9, parse_math=False)
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+        return finished(figure, buffer)
 
 
 def attribution_text(

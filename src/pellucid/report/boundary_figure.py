@@ -53,13 +53,15 @@ def boundary_figure(
         raise ArgumentError("picture.boundary-outputs", outputs=surface.num_outputs)
     if num_classes is not None and not np.isfinite(surface.outputs).all():
         raise ModelError("picture.not-finite", what=surface.model)
-    rows = None if x is None else np.asarray(x)[:: max(1, -(-len(x) // _MOST_POINTS))]
-    labels = None if targets is None or x is None else np.asarray(targets).reshape(-1)
-    if rows is not None and (rows.ndim != 2 or rows.shape[1] != 2 or (labels is not None and len(labels) != len(x))):  # type: ignore[arg-type]
+    rows = None if x is None else np.asarray(x)
+    labels = None if targets is None or rows is None else np.asarray(targets).reshape(-1)
+    if rows is not None and (rows.ndim != 2 or rows.shape[1] != 2 or (labels is not None and len(labels) != len(rows))):
         raise ShapeError("picture.boundary-targets", x=rows.shape, y="-" if labels is None else labels.shape)
-    if labels is not None and rows is not None:
-        labels = labels[:: max(1, -(-len(labels) // _MOST_POINTS))]
-    with canvas(5.6, 4.4) as (figure, _, buffer):
+    if rows is not None and len(rows) > _MOST_POINTS:
+        # At random: every second of rows whose classes take turns would be of one class.
+        drawn = np.sort(np.random.default_rng(0).permutation(len(rows))[:_MOST_POINTS])
+        rows, labels = rows[drawn], None if labels is None else labels[drawn]
+    with canvas(5.6, 4.4) as (figure, buffer):
         axes = figure.add_subplot()
         if num_classes is None:
             draw_surface(axes, surface, rows, labels)

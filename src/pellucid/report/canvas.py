@@ -1,32 +1,37 @@
-"""A width and a height come in; a figure to draw on, the words of its labels and where its PNG goes leave. The figures
-of networks are drawn on it.
+"""A width and a height come in; a figure to draw on and where its PNG goes leave. And what its labels say. The figures
+of networks, of runs and of attributions are drawn on it.
 """
 
 from __future__ import annotations
 
 import io
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from pellucid._text import catalogue, language, text
 from pellucid.report.curves import chinese_font
-from pellucid.report.figures import _figure
-
-
-class Words(Protocol):
-    """What says a label's words."""
-
-    def __call__(self, name: str, /, **facts: Any) -> str:
-        """The words of a label, filled in."""
-        ...
 
 
 @contextmanager
-def canvas(width: float, height: float) -> Iterator[tuple[Any, Words, io.BytesIO]]:
-    """A figure without a window, what says a label's words, and where the PNG goes."""
-    with _figure(width, height) as (figure, buffer):
-        yield figure, word, buffer
+def canvas(width: float, height: float) -> Iterator[tuple[Any, io.BytesIO]]:
+    """A figure of width x height inches without a window, and where its PNG goes."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    # Names of classes are the user's, in whatever script; a character that no font has is drawn as a box. Only a list
+    # of families is looked through for a character: of a generic family the first font is all there is.
+    font = chinese_font()
+    fonts = {"font.family": ["DejaVu Sans", *([font] if font else [])]}
+    with rc_context(fonts), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure, io.BytesIO()
 
 
 def word(name: str, /, **facts: Any) -> str:

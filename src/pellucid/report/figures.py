@@ -4,18 +4,14 @@ worst mistakes, learned kernels, sounds as log-mel spectrograms. The command lin
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from pellucid._text import language
 from pellucid._typing import Array
 from pellucid.errors import ShapeError
+from pellucid.report.canvas import canvas, finished
 from pellucid.report.colours import signed_map
 from pellucid.report.curves import _word, chinese_font
 from pellucid.report.mistakes import Mistake
@@ -34,7 +30,7 @@ def confusion(counts: Array, names: Sequence[str]) -> bytes:
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 1.6 + 0.42 * len(names)
-    with _figure(size, size) as (figure, buffer):
+    with canvas(size, size) as (figure, buffer):
         axes = figure.add_subplot()
         # Mistakes are few: the root lets a single one be seen.
         axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1.3)
@@ -49,8 +45,7 @@ def confusion(counts: Array, names: Sequence[str]) -> bytes:
         axes.set_ylabel(_word("true", chinese))
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+        return finished(figure, buffer)
 
 
 def mistakes(images: Array, found: Sequence[Mistake], names: Sequence[str], columns: int = 6) -> bytes:
@@ -73,7 +68,7 @@ def sheet(pictures: Sequence[tuple[Array, str]], columns: int, cmap: str = "gray
     """
     rows = -(-len(pictures) // columns)
     wide = min(columns, len(pictures))
-    with _figure(width * wide, (width + 0.45) * rows) as (figure, buffer):
+    with canvas(width * wide, (width + 0.45) * rows) as (figure, buffer):
         for n, (picture, title) in enumerate(pictures):
             axes = figure.add_subplot(rows, wide, n + 1)
             axes.imshow(
@@ -85,8 +80,7 @@ def sheet(pictures: Sequence[tuple[Array, str]], columns: int, cmap: str = "gray
             )
             axes.set_title(title, fontsize=7, parse_math=False)
             axes.set_axis_off()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+        return finished(figure, buffer)
 
 
 def kernels(weight: Array, columns: int = 8, *, grid: tuple[int, int] | None = None) -> bytes:
@@ -104,13 +98,12 @@ def kernels(weight: Array, columns: int = 8, *, grid: tuple[int, int] | None = N
     planes = _planes(weight, grid)[:_MOST_KERNELS]
     rows, wide = -(-len(planes) // columns), min(columns, len(planes))
     largest = float(np.abs(planes).max()) or 1.0
-    with _figure(0.7 * wide, 0.7 * rows) as (figure, buffer):
+    with canvas(0.7 * wide, 0.7 * rows) as (figure, buffer):
         for n, plane in enumerate(planes):
             axes = figure.add_subplot(rows, wide, n + 1)
             axes.imshow(plane, cmap=signed_map(), vmin=-largest, vmax=largest)
             axes.set_axis_off()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+        return finished(figure, buffer)
 
 
 def _planes(weight: Array, grid: tuple[int, int] | None) -> Array:
@@ -123,25 +116,6 @@ def _planes(weight: Array, grid: tuple[int, int] | None) -> Array:
         if height * width == weight.shape[1]:
             return weight.reshape(-1, height, width)
     raise ShapeError("picture.kernels", shape=weight.shape, grid="-" if grid is None else grid)
-
-
-@contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple[Any, io.BytesIO]]:
-    """A figure without a window, and where its PNG goes."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-    # Names of classes are the user's, in whatever script; a character that no font has is drawn as a box. Only a list
-    # of families is looked through for a character: of a generic family the first font is all there is.
-    font = chinese_font()
-    fonts = {"font.family": ["DejaVu Sans", *([font] if font else [])]}
-    with rc_context(fonts), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")
-        figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
-        FigureCanvasAgg(figure)
-        yield figure, io.BytesIO()
 
 
 def _shortened(names: Sequence[str], limit: int = 14) -> list[str]:

@@ -98,7 +98,7 @@ def layers_figure(report: CostReport, title: str | None = None) -> bytes:
     drawn = boxes(report)
     columns = -(-(len(drawn) + 1) // _COLUMN)
     rows = -(-(len(drawn) + 1) // columns)
-    with canvas(0.3 + 3.5 * columns, 1.3 + (_BOX + 0.2) * rows) as (figure, _, buffer):
+    with canvas(0.3 + 3.5 * columns, 1.3 + (_BOX + 0.2) * rows) as (figure, buffer):
         draw_boxes(figure.add_subplot(), report, drawn, rows, title)
         return finished(figure, buffer)
 

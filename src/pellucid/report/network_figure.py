@@ -69,7 +69,7 @@ def network_figure(
             raise ShapeError("picture.names", name=which, given=len(names), count=count)
     tallest = min(max(widths), MOST_NEURONS)
     height = min(11.0, max(2.6, 0.9 + (0.42 if tallest <= 12 else 0.24 if tallest <= 32 else 0.155) * tallest))
-    with canvas(2.0 + 2.1 * len(wiring.dense), height + 0.75) as (figure, _, buffer):
+    with canvas(2.0 + 2.1 * len(wiring.dense), height + 0.75) as (figure, buffer):
         axes = figure.add_subplot()
         draw_neurons(axes, wiring, input_names, output_names, title)
         return finished(figure, buffer)

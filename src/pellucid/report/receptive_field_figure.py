@@ -34,7 +34,7 @@ def receptive_field_figure(fields: Sequence[ReceptiveField], *, columns: int = 6
     shown = list(fields)[:_MOST_FIELDS]
     rows = -(-len(shown) // columns)
     wide = -(-len(shown) // rows)
-    with canvas(max(1.75 * wide + 0.7, 3.4), 2.25 * rows + 0.4) as (figure, _, buffer):
+    with canvas(max(1.75 * wide + 0.7, 3.4), 2.25 * rows + 0.4) as (figure, buffer):
         drawn = None
         for n, field in enumerate(shown):
             drawn = draw_field(figure.add_subplot(rows, wide, n + 1), field)

@@ -36,7 +36,7 @@ def histogram_figure(signals: Signals) -> bytes:
     shown = _chosen(signals.layers)
     logarithmic = any(_is_needle(layer.gradients) for layer in shown)
     columns = 1 if all(layer.gradients is None for layer in shown) else 2
-    with canvas(1.7 + 3.1 * columns, 0.95 + 0.72 * len(shown)) as (figure, _, buffer):
+    with canvas(1.7 + 3.1 * columns, 0.95 + 0.72 * len(shown)) as (figure, buffer):
         grid = figure.subplots(len(shown), columns, squeeze=False)
         for row, layer in zip(grid, shown, strict=True):
             draw_histogram(row[0], layer.results, POSITIVE)
@@ -112,7 +112,7 @@ def gradient_flow_figure(signals: Signals) -> bytes:
         raise ArgumentError("picture.no-layers", name="signals")
     shown = signals.layers if len(signals) <= _MOST_FLOW else _chosen(signals.layers, _MOST_FLOW)
     longest = max(len(_label(layer, 24, joint=" ")) for layer in shown)
-    with canvas(min(14.0, max(4.6, 1.2 + 0.3 * len(shown))), 2.7 + 0.065 * longest) as (figure, _, buffer):
+    with canvas(min(14.0, max(4.6, 1.2 + 0.3 * len(shown))), 2.7 + 0.065 * longest) as (figure, buffer):
         draw_gradient_flow(figure.add_subplot(), signals, shown)
         return finished(figure, buffer)
 

@@ -120,7 +120,7 @@ class LoadedModel(Module):
 
         Parameters
             x : rows of inputs: an array, nested lists, or a Dataset
-            batch_size : rows at once; None is 1,024
+            batch_size : rows at once; None is what the memory bears, at most 1,024
         Returns
             array (rows, ...)
         """

@@ -10,7 +10,7 @@ from pellucid.core.check import Flag, Integer, Real, checked
 from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError, ShapeError
-from pellucid.nn._room import filled
+from pellucid.nn._allocation import full
 from pellucid.nn.activation.activation import Activation
 from pellucid.nn.module import Parameter
 from pellucid.ops import activation as ops
@@ -119,7 +119,7 @@ class PReLU(Activation):
     @checked(num_parameters=Integer(1), init=_ANY)
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = None) -> None:
         self.slope_below_zero = float(init)
-        self.weight = Parameter(filled(self, num_parameters, init), dtype=default_dtype() if dtype is None else dtype)
+        self.weight = Parameter(full(self, num_parameters, init), dtype=default_dtype() if dtype is None else dtype)
 
     def forward(self, x: Any) -> Tensor:
         return prelu(x, self.weight)

@@ -13,7 +13,7 @@ from pellucid.core.convert import as_dtype
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn import init
-from pellucid.nn._room import blank
+from pellucid.nn._allocation import zeros
 from pellucid.nn.attention.maps import Attending, keep
 from pellucid.nn.attention.masks import combined, with_further_keys
 from pellucid.nn.attention.scaled_dot_product import attention_weights
@@ -112,7 +112,7 @@ class MultiheadAttention(Attending):
         kind = default_dtype() if dtype is None else as_dtype(dtype)
 
         def parameter(there: bool, *shape: int) -> Parameter | None:
-            return Parameter(blank(self, shape), dtype=kind) if there else None
+            return Parameter(zeros(self, shape), dtype=kind) if there else None
 
         packed, e = self.kdim == self.vdim == self.embed_dim, self.embed_dim
         self.register_parameter("in_proj_weight", parameter(packed, 3 * e, e))

@@ -13,8 +13,8 @@ from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ShapeError, warn
 from pellucid.nn import init
+from pellucid.nn._allocation import zeros
 from pellucid.nn._initial import wrong_features
-from pellucid.nn._room import blank
 from pellucid.nn.dropout import dropout
 from pellucid.nn.linear import linear
 from pellucid.nn.module import Module, Parameter
@@ -72,7 +72,7 @@ class Recurrent(Module):
                 if self.proj_size:
                     shapes["weight_hr"] = (out, self.hidden_size)
                 for name, shape in shapes.items():
-                    self.register_parameter(name + end, Parameter(blank(self, shape), dtype=kind))
+                    self.register_parameter(name + end, Parameter(zeros(self, shape), dtype=kind))
         self.reset_parameters()
 
     @property

@@ -13,8 +13,8 @@ from pellucid.core.context import default_dtype
 from pellucid.core.tensor import Tensor, as_tensor
 from pellucid.errors import ShapeError
 from pellucid.nn import init
+from pellucid.nn._allocation import zeros
 from pellucid.nn._initial import wrong_features
-from pellucid.nn._room import blank
 from pellucid.nn.linear import linear
 from pellucid.nn.module import Module, Parameter
 from pellucid.nn.recurrent._arguments import as_pair, as_state
@@ -41,10 +41,10 @@ class _Cell(Module):
         self.input_size, self.hidden_size, self.bias = int(input_size), int(hidden_size), bool(bias)
         kind = default_dtype() if dtype is None else dtype
         rows = self.gates * self.hidden_size
-        self.weight_ih = Parameter(blank(self, (rows, self.input_size)), dtype=kind)
-        self.weight_hh = Parameter(blank(self, (rows, self.hidden_size)), dtype=kind)
+        self.weight_ih = Parameter(zeros(self, (rows, self.input_size)), dtype=kind)
+        self.weight_hh = Parameter(zeros(self, (rows, self.hidden_size)), dtype=kind)
         for name in ("bias_ih", "bias_hh"):
-            self.register_parameter(name, Parameter(blank(self, rows), dtype=kind) if bias else None)
+            self.register_parameter(name, Parameter(zeros(self, rows), dtype=kind) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

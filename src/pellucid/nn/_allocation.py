@@ -1,5 +1,5 @@
 """The shape of a weight comes in; an array of it leaves, for the layer to fill, or an error that says that no memory
-holds it. Every layer with parameters calls `blank` or `filled`.
+holds it. Every layer with parameters calls `zeros` or `full`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pellucid._typing import Array
 from pellucid.errors import OutOfMemoryError
 
 
-def blank(layer: Any, shape: Any) -> Array:
+def zeros(layer: Any, shape: Any) -> Array:
     """Zeros.
 
     Parameters
@@ -20,11 +20,11 @@ def blank(layer: Any, shape: Any) -> Array:
     Raises
         OutOfMemoryError: there is not enough memory, or no memory could hold so much.
     """
-    return filled(layer, shape, 0.0)
+    return full(layer, shape, 0.0)
 
 
-def filled(layer: Any, shape: Any, value: float) -> Array:
-    """An array of one number; raises as `blank`."""
+def full(layer: Any, shape: Any, value: float) -> Array:
+    """An array of one number; raises as `zeros`."""
     try:
         # Zeros take no memory before they are written to.
         return np.zeros(shape) if value == 0 else np.full(shape, value, np.float64)
