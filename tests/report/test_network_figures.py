@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex, to_rgba
 
 import pellucid as pl
 from pellucid import errors, nn
@@ -48,7 +49,6 @@ def small() -> nn.Sequential:
 
 def test_every_weight_is_a_line_with_its_sign_and_size(language: str) -> None:
     from matplotlib.collections import LineCollection
-    from matplotlib.colors import to_hex, to_rgba
 
     drawn = axes()
     draw_neurons(drawn, wiring(small(), (1, 3)), ["a", "b", "$c"], ["y"])
