@@ -23,14 +23,14 @@ def pictures(
     return trained_by_sgd(model, nn.CrossEntropyLoss(), batch.numbers(samples, *shape), batch.classes(4, samples))
 
 
-def convolution(*args: Any, shape: tuple[int, ...] = (3, 6, 5), **options: Any) -> Training:
+def convolution(*args: Any, shape: tuple[int, ...] = (3, 6, 5), samples: int = PICTURES, **options: Any) -> Training:
     """Two convolutions, so that there is a gradient by an input too."""
     kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(shape) - 2]
 
     def layers() -> list[nn.Module]:
         return [kind(shape[0], args[0], 1), nn.Tanh(), kind(*args, **options), nn.Tanh()]
 
-    return pictures(layers, shape)
+    return pictures(layers, shape, samples)
 
 
 def transposed(*args: Any, **options: Any) -> Training:
@@ -97,6 +97,11 @@ PICTURE_MODELS: dict[str, Callable[[], Training]] = {
     "Conv2d(depthwise)": partial(convolution, 4, 4, 3, 2, 1, groups=4),
     "Conv2d(depthwise, two each)": partial(convolution, 4, 8, 3, padding=1, groups=4),
     "Conv2d(pointwise)": partial(convolution, 4, 7, 1),
+    # Of so many samples the gradient of a kernel takes a row of places in parts.
+    "Conv2d(many samples)": partial(convolution, 4, 5, 3, padding=1, shape=(3, 3, 19), samples=70),
+    "Conv2d(many samples, stride and dilation)": partial(
+        convolution, 4, 5, 2, 2, 3, (1, 3), shape=(3, 4, 29), samples=70
+    ),
     "Conv2d(to one place)": partial(convolution, 4, 5, (6, 5)),
     "Conv2d(one channel)": partial(convolution, 1, 1, 3, padding=1),
     "Conv2d(reflect)": partial(convolution, 4, 5, 3, padding=1, padding_mode="reflect"),

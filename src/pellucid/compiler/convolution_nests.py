@@ -20,6 +20,13 @@ from pellucid.compiler.nest import Let, Loop, Product, Statement, Store, Sum
 from pellucid.compiler.nests import Nest, Nests
 from pellucid.compiler.product_ahead import LINE
 from pellucid.compiler.tiers import Unsupported
+from pellucid.ops._families.convolution import Shapes
+
+# Of a kernel's gradient: what the rows of a block read at once, and what all columns do, in bytes; how few numbers a
+# sum may have, since its lanes have to be added too.
+_BLOCK_ROWS, _BLOCK_BYTES = 4, 1 << 13
+_COLUMNS_BYTES = 1 << 18
+_LEAST = 256
 
 
 class ConvolutionNests(Nests):
@@ -69,8 +76,8 @@ class ConvolutionNests(Nests):
         nest.body += body
 
     def _kernel_gradient(self, nest: Nest) -> None:
-        """The gradient of a convolution by its kernel: zeros, to which the places of y are added row by row, so that
-        what a row reads stays in the cache; then what follows from the sums."""
+        """The gradient of a convolution by its kernel: zeros, to which the places of y are added row by row, or some
+        places of a row at a time, so that what they read stays in the caches; then what follows from the sums."""
         group = nest.planned.group
         head = group.head
         assert head is not None
@@ -111,6 +118,14 @@ class ConvolutionNests(Nests):
             else:
                 loops.append(Sum(counter, number(0, INT64), number(group.shape[2 + axis], INT64)))
                 sums.append(places_of_tap(shapes, geometry, axis, tap, places[axis]))
+        few = _places_at_once(shapes, ins, head.output.spec.dtype.itemsize)
+        if few < shapes.y[-1]:
+            last, part_of_row = sums.pop(), Variable("part_of_row")
+            parts = Sum(part_of_row, number(0, INT64), number(-(-shapes.y[-1] // few), INT64))
+            loops.insert(1 if len(taps) > 1 else 0, parts)
+            first = variable(part_of_row) * few
+            start = at_least(last.start, first)
+            sums.append(Sum(last.counter, start, at_least(at_most(last.stop, first + few), start)))
         at = tuple(map(variable, places))
         steps = zip(at, taps, geometry.stride, geometry.dilation, geometry.padding, strict=True)
         met_at = tuple(h * s + i * d - p for h, i, s, d, (p, _) in steps)
@@ -189,3 +204,12 @@ class ConvolutionNests(Nests):
             nest.body.append(Loop(block, number(0, INT64), number(whole // few, INT64), each))
         if whole < samples:
             nest.body += some(number(whole, INT64), samples - whole)
+
+
+def _places_at_once(shapes: Shapes, columns: int, itemsize: int) -> int:
+    """How many places of a row a kernel's gradient sums at once: so many that what a block of its rows reads stays in
+    the first cache while it meets all columns, and what these read in the second; as nearly equal parts of the row."""
+    places, samples = shapes.y[-1], shapes.x[0]
+    few = min(_BLOCK_BYTES // (_BLOCK_ROWS * samples * itemsize), _COLUMNS_BYTES // (columns * samples * itemsize))
+    few = max(few, -(-_LEAST // samples))
+    return -(-places // -(-places // few))
