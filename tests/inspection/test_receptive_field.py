@@ -66,6 +66,8 @@ def test_what_cannot_be_is_refused() -> None:
         pl.inspection.receptive_field(nn.Linear(4, 2), np.zeros((1, 4)))
     with pytest.raises(errors.IndexRangeError, match=r"has no place \(3, 0\)"):
         pl.inspection.receptive_field(model, x, "0", place=(3, 0))
+    with pytest.raises(errors.IndexRangeError, match="has no place 1"):
+        pl.inspection.receptive_field(model, x, "0", place=1)
     with pytest.raises(errors.IndexRangeError, match="has no unit 2"):
         pl.inspection.receptive_field(model, x, "0", unit=2)
     with pytest.raises(errors.MissingKeyError):

@@ -84,7 +84,8 @@ def test_derivatives_of_activations() -> None:
     by_name = {curve.name: curve for curve in pl.inspection.activation_curves(["tanh", "relu"], low=-1, num_points=6)}
     np.testing.assert_allclose(by_name["tanh"].derivatives, 1 - np.tanh(by_name["tanh"].x) ** 2)
     np.testing.assert_array_equal(by_name["relu"].derivatives, (by_name["relu"].x > 0).astype(float))
-    (leaky,) = pl.inspection.activation_curves([nn.LeakyReLU(0.3)], num_points=3)
+    (leaky,) = pl.inspection.activation_curves(nn.LeakyReLU(0.3), num_points=3)
+    assert [curve.name for curve in pl.inspection.activation_curves("gelu", num_points=3)] == ["gelu"]
     assert (leaky.name, leaky.derivatives[0]) == ("LeakyReLU", 0.3)
     with pytest.raises(errors.ArgumentError, match="no activation function relou"):
         pl.inspection.activation_curves(["relou"])

@@ -195,6 +195,10 @@ def test_the_surface_of_a_regression() -> None:
     assert pixels(boundary_figure(surface, x, np.array([0.0, 22.0]))).size
     with pytest.raises(errors.ArgumentError, match="cannot be drawn as one surface"):
         boundary_figure(decision_surface(nn.Linear(2, 3), x, resolution=3))
+    with pytest.raises(errors.ArgumentError, match="another number of outputs"):
+        boundary_figure(decision_surface(nn.Linear(2, 3), x, resolution=3), num_classes=2)
+    with pytest.raises(errors.ArgumentError, match="feature_names"):
+        boundary_figure(surface, x, feature_names=["a"])
     with pytest.raises(errors.ShapeError, match="not one for each row"):
         boundary_figure(surface, x, np.zeros(3))
 

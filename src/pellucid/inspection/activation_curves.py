@@ -56,13 +56,13 @@ class ActivationCurve:
 
 
 def activation_curves(
-    functions: Iterable[Any] | None = None, *, low: float = -4.0, high: float = 4.0, num_points: int = 401
+    functions: Iterable[Any] | str | None = None, *, low: float = -4.0, high: float = 4.0, num_points: int = 401
 ) -> tuple[ActivationCurve, ...]:
     """Activation functions and their derivatives, these by the library's own gradients.
 
     Parameters
-        functions : names such as "relu", modules such as nn.LeakyReLU(0.2), or functions of a Tensor; None is all that
-            go by a name.
+        functions : names such as "relu", modules such as nn.LeakyReLU(0.2), or functions of a Tensor; one alone need
+            not be in a list. None is all that go by a name.
         low, high : the interval.
         num_points : at which it is cut.
     Returns
@@ -83,7 +83,8 @@ def activation_curves(
     if not low < high:
         raise ArgumentError("picture.interval", low=low, high=high)
     x = np.linspace(low, high, num_points)
-    return tuple(_curve(function, x) for function in (NAMES if functions is None else functions))
+    alone = isinstance(functions, str) or callable(functions)
+    return tuple(_curve(f, x) for f in (NAMES if functions is None else (functions,) if alone else functions))
 
 
 def used_activations(model: Any, example_or_shape: Any) -> tuple[str, ...]:

@@ -64,8 +64,9 @@ def decision_surface(model: Any, x: Any, *, resolution: int = 200, margin: float
     rows = np.asarray(x.x if isinstance(x, Dataset) else to_array(x), np.float64)
     if rows.ndim != 2 or rows.shape[1] != 2:
         raise ShapeError("picture.two-features", shape=rows.shape)
-    if not len(rows) or not np.isfinite(rows).all():
-        raise DataError("picture.no-finite-rows", rows=len(rows))
+    bad = int((~np.isfinite(rows)).any(axis=1).sum())
+    if not len(rows) or bad:
+        raise DataError("picture.no-finite-rows", rows=len(rows), bad=bad)
     low, high = rows.min(axis=0), rows.max(axis=0)
     room = margin * np.where(high > low, high - low, 1.0)
     first, second = (np.linspace(low[n] - room[n], high[n] + room[n], resolution) for n in (0, 1))

@@ -120,6 +120,8 @@ def _places(
             raise IndexRangeError("picture.field-place", layer=name, place=str(place), size=shape[1:])
         return (channel,), None
     chosen = (shape[2] // 2, shape[3] // 2) if place is None else place
+    if not isinstance(chosen, tuple | list) or len(chosen) != 2 or not all(isinstance(n, int | np.integer) for n in chosen):
+        raise IndexRangeError("picture.field-place", layer=name, place=str(place), size=shape[2:])
     if not (0 <= chosen[0] < shape[2] and 0 <= chosen[1] < shape[3]):
         raise IndexRangeError("picture.field-place", layer=name, place=str(place), size=shape[2:])
     return (channel, *chosen), (int(chosen[0]), int(chosen[1]))

@@ -42,7 +42,8 @@ def network(rule: str) -> tuple[list[nn.Linear], nn.Module]:
 
 def variances(rule: str, seed: int, draws: int) -> tuple[Array, Array]:
     """The variance of the values before each activation, and of the gradient there of a random sum of the outputs; each
-    (layers,), the mean over the draws of the weights."""
+    (layers,), the mean over the draws of the weights. Over these draws both have mean 0, so that the mean square is the
+    variance."""
     forward, backward = np.zeros(DEPTH), np.zeros(DEPTH)
     manual_seed(seed)
     random = np.random.default_rng(seed)

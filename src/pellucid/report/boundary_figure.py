@@ -45,12 +45,18 @@ def boundary_figure(
         the bytes of a PNG
     Raises
         ShapeError: there is not one target for each row.
-        ArgumentError: a regression of several outputs, or too many classes.
+        ArgumentError: a regression of several outputs, too many classes, another number of classes than of outputs, or
+            of names.
         ModelError: a classifier's outputs are not finite.
     """
     check("num_classes", num_classes, Integer(2, MOST_CLASSES, none=True))
     if num_classes is None and surface.num_outputs != 1:
         raise ArgumentError("picture.boundary-outputs", outputs=surface.num_outputs)
+    if num_classes is not None and surface.num_outputs != num_classes and (num_classes, surface.num_outputs) != (2, 1):
+        raise ArgumentError("picture.boundary-classes", classes=num_classes, outputs=surface.num_outputs)
+    for name, given, count in (("class_names", class_names, num_classes), ("feature_names", feature_names, 2)):
+        if given is not None and len(given) != count:
+            raise ArgumentError("picture.names", name=name, given=len(given), count=count)
     if num_classes is not None and not np.isfinite(surface.outputs).all():
         raise ModelError("picture.not-finite", what=surface.model)
     rows = None if x is None else np.asarray(x)
