@@ -36,7 +36,7 @@ def cost_figure(report: CostReport, depth: int | None = None) -> bytes:
     lines = _fitting(report, depth)
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     with rc_context(
-        {"font.sans-serif": [font, "DejaVu Sans"] if font else ["DejaVu Sans"], "axes.unicode_minus": False}
+        {"font.family": [font, "DejaVu Sans"] if font else ["DejaVu Sans"], "axes.unicode_minus": False}
     ):
         measured = report.measured is not None
         height = 1.3 + 0.24 * len(lines)

@@ -183,7 +183,7 @@ def _figure(width: float, height: float) -> Iterator[tuple[Any, Any, io.BytesIO]
         return text(f"landscape.axis-{name}") if font or language() == "en" else text(f"landscape.latin-{name}")
 
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-    fonts = {"font.sans-serif": [font, "DejaVu Sans"] if font else ["DejaVu Sans"], "axes.unicode_minus": False}
+    fonts = {"font.family": [font, "DejaVu Sans"] if font else ["DejaVu Sans"], "axes.unicode_minus": False}
     with rc_context(fonts):
         figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
         FigureCanvasAgg(figure)
