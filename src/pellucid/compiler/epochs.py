@@ -85,6 +85,10 @@ class Epochs:
             first = self._some(run, first, last, after_each)
         return first
 
+    def recording(self) -> Run | None:
+        """The recording that holds now; None where steps run as they are."""
+        return self._usable()
+
     def snapshot(self) -> list[tuple[Tensor, Array]]:
         """All state that a step changes, as it is now."""
         run = self._usable()

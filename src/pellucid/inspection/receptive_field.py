@@ -107,7 +107,7 @@ def receptive_field(
 
 
 def _places(
-    shape: tuple[int, ...], name: str, place: tuple[int, int] | None, unit: int | None
+    shape: tuple[int, ...], name: str, place: Any, unit: int | None
 ) -> tuple[tuple[Any, ...], tuple[int, int] | None]:
     """The index of what is asked for in a layer's result, without the rows; and its place."""
     if len(shape) not in (2, 4):
@@ -120,7 +120,11 @@ def _places(
             raise IndexRangeError("picture.field-place", layer=name, place=str(place), size=shape[1:])
         return (channel,), None
     chosen = (shape[2] // 2, shape[3] // 2) if place is None else place
-    if not isinstance(chosen, tuple | list) or len(chosen) != 2 or not all(isinstance(n, int | np.integer) for n in chosen):
+    if (
+        not isinstance(chosen, tuple | list)
+        or len(chosen) != 2
+        or not all(isinstance(n, int | np.integer) for n in chosen)
+    ):
         raise IndexRangeError("picture.field-place", layer=name, place=str(place), size=shape[2:])
     if not (0 <= chosen[0] < shape[2] and 0 <= chosen[1] < shape[3]):
         raise IndexRangeError("picture.field-place", layer=name, place=str(place), size=shape[2:])

@@ -56,7 +56,7 @@ def boundary_figure(
         raise ArgumentError("picture.boundary-classes", classes=num_classes, outputs=surface.num_outputs)
     for name, given, count in (("class_names", class_names, num_classes), ("feature_names", feature_names, 2)):
         if given is not None and len(given) != count:
-            raise ArgumentError("picture.names", name=name, given=len(given), count=count)
+            raise ArgumentError("picture.boundary-names", name=name, given=len(given), count=count)
     if num_classes is not None and not np.isfinite(surface.outputs).all():
         raise ModelError("picture.not-finite", what=surface.model)
     rows = None if x is None else np.asarray(x)

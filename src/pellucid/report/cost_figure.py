@@ -35,9 +35,7 @@ def cost_figure(report: CostReport, depth: int | None = None) -> bytes:
     font = chinese_font() if language() == "zh" else None
     lines = _fitting(report, depth)
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-    with rc_context(
-        {"font.family": [font, "DejaVu Sans"] if font else ["DejaVu Sans"], "axes.unicode_minus": False}
-    ):
+    with rc_context({"font.family": [font, "DejaVu Sans"] if font else ["DejaVu Sans"], "axes.unicode_minus": False}):
         measured = report.measured is not None
         height = 1.3 + 0.24 * len(lines)
         figure = Figure(figsize=(10, height + (4.2 if measured else 0)), dpi=120, layout="constrained")

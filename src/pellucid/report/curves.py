@@ -47,9 +47,7 @@ def curves(history: History, metric: str | None = None) -> bytes:
     # Chinese fonts often come in one weight, which matplotlib would report on the terminal.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     # The figure is made without pyplot, so that no window system is looked for and no state is left behind.
-    with rc_context(
-        {"font.family": [font, "DejaVu Sans"] if font else ["DejaVu Sans"], "axes.unicode_minus": False}
-    ):
+    with rc_context({"font.family": [font, "DejaVu Sans"] if font else ["DejaVu Sans"], "axes.unicode_minus": False}):
         figure = Figure(figsize=(4.6 * len(names), 3.4), dpi=150, layout="constrained")
         FigureCanvasAgg(figure)
         for i, name in enumerate(names):

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Control comes back after about so long.
 _CHUNK_S = 0.04
+# After about so long the state is remembered anew, to which a step that turns out to be of no use is gone back.
+_STATE_S = 0.5
 # What recording and machine code cost is repaid by so much work: steps times what a step takes operation by operation.
 _WORTH_S = 0.5
 _STEP_S = 150e-6
@@ -69,6 +71,19 @@ def _worth_it(run: Run) -> bool:
     return alike * steps * (_STEP_S + 6 * weights * run.loader.batch_size / _FLOPS) > _WORTH_S
 
 
+class _State(NamedTuple):
+    """The state before a step, and how to go back to it.
+
+    until : the time from which it is too old.
+    """
+
+    part: Epochs
+    recording: Any
+    step: int
+    until: float
+    back: Callable[[], None]
+
+
 class CompiledEpochs:
     """The step of a run, compiled, and the data that it is done on."""
 
@@ -102,6 +117,7 @@ class CompiledEpochs:
         if self._rest is not None:
             self._rest.already(run.epoch)
         self.rows = 0
+        self._remembered: _State | None = None
 
     def batches(
         self, run: Run, step: Step, seen: Seen, after_batch: Callable[[], None], one_by_one: bool = False
@@ -115,12 +131,15 @@ class CompiledEpochs:
         order, size = run.loader.order(run.epoch), run.loader.batch_size
         whole = len(run.loader.data) // size
         self._augment(run)
+        self._remembered = None
         self.epochs.begin(order, whole)
         while run.batch < whole:
             last = min(run.batch + (1 if one_by_one else self._chunk), whole)
             if not self._advance(run, step, seen, self.epochs, run.batch, last):
                 return batches(run, step, seen, after_batch)
             after_batch()
+            if one_by_one:  # who hears of a batch may have changed something
+                self._remembered = None
             if run.stopping is not None and run.batch < run.num_batches:
                 return False
         if self._rest is not None:
@@ -143,7 +162,7 @@ class CompiledEpochs:
         """Do steps first up to, not including, last, or some of them; False if the next one must be done operation by
         operation."""
         per_step = run.schedule.step if run.schedule is not None and run.schedule_every == "step" else None
-        back = self._state(run, part)
+        before = self._state_before(run, part, first)
         start = time.perf_counter()
         done = part.advance(first, last, per_step)
         if done == first:
@@ -153,8 +172,8 @@ class CompiledEpochs:
         finite = np.isfinite(part.outputs[0][first:done].reshape(-1))
         if not finite.all():
             done = first + int(np.argmin(finite))
-            back()
-            part.advance(first, done, per_step)
+            before.back()
+            part.advance(before.step, done, per_step)
         self._note(run, step, seen, part, first, done)
         return bool(finite.all())
 
@@ -208,6 +227,13 @@ class CompiledEpochs:
             run.rows, run.loss_value = order[(last - 1) * size : last * size], losses[-1]
             run.batch, run.samples = run.batch + last - first, run.samples + (last - first) * size
             run.history.steps += last - first
+
+    def _state_before(self, run: Run, part: Epochs, first: int) -> _State:
+        """The state at step `first`, or at one not long before it, from which the same steps lead there."""
+        known, recording, now = self._remembered, part.recording(), time.perf_counter()
+        if known is None or known.part is not part or known.recording is not recording or now > known.until:
+            known = self._remembered = _State(part, recording, first, now + _STATE_S, self._state(run, part))
+        return known
 
     def _state(self, run: Run, part: Epochs) -> Callable[[], None]:
         """Remember all that a step changes; the function that is returned goes back to it."""
