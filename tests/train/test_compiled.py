@@ -312,6 +312,26 @@ def test_a_loss_that_is_no_number_is_reported_as_uncompiled(batch, how):
     assert again.stopped_by == "non_finite"
 
 
+@pytest.mark.parametrize("remembered_s", [0.0, 60.0])
+def test_what_comes_before_a_loss_that_is_no_number_is_done_again(remembered_s, how, monkeypatch):
+    """From a state of several calls ago, with what the steps between have drawn."""
+
+    def run(how):
+        data = X.copy(), Y.copy()
+        data[0][3 * 16 + 3] = 3e38
+        model = network(dropout=0.3)
+        with pytest.raises(NonFiniteError) as caught:
+            fitted(how, model, data, shuffle=False, checks=False, epochs=1)
+        return caught.value.state["model"], caught.value.history.steps
+
+    monkeypatch.setattr("pellucid.train.compiled._CHUNK_S", 0.0)
+    monkeypatch.setattr("pellucid.train.compiled._STATE_S", remembered_s)
+    (state, steps), (other, again) = run("off"), run(how)
+    assert steps == again == 3
+    for name, values in state.items():
+        np.testing.assert_allclose(other[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
 def test_labels_that_are_no_classes_are_refused_before_anything_changes(how):
     labels = Y.copy()
     labels[-1] = CLASSES
