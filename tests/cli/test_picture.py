@@ -123,6 +123,7 @@ def test_a_network_that_makes_no_mistake(tmp_path: Path, capsys: pytest.CaptureF
         (["network", "{cnn}", "--style", "neurons"], "is no chain of dense layers"),
         (["network", "{moons}", "--style", "tree"], "--style does not know tree"),
         (["network", "{moons}", "--out", "a.jpg"], "pictures are written as PNG"),
+        (["network", "{moons}", "--out", ""], "--out is no name that a file can have"),
         (["histograms", "lenet5"], "lenet5 is the name of a network that has learnt nothing yet"),
         (["histograms", "{moons}", "--data", "digits"], "64"),
         (["histograms", "{moons}", "--rows", "0"], "--rows is out of range"),

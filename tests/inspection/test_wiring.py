@@ -91,8 +91,9 @@ def test_derivatives_of_activations() -> None:
         pl.inspection.activation_curves(["relou"])
     with pytest.raises(errors.ShapeError, match="one number at a time"):
         pl.inspection.activation_curves([lambda x: x.sum()])
-    with pytest.raises(errors.ArgumentTypeError):
-        pl.inspection.activation_curves([3])
+    for wrong in ([3], 3):
+        with pytest.raises(errors.ArgumentTypeError):
+            pl.inspection.activation_curves(wrong)
     with pytest.raises(errors.ArgumentError, match="low is not below high"):
         pl.inspection.activation_curves(low=2, high=2)
 

@@ -107,6 +107,58 @@ def test_outputs_of_another_shape_are_refused(cheap: None) -> None:
         pl.predict(Growing(), RNG.standard_normal((150, 99)).astype("f4"))
 
 
+class Scaled(nn.Module):
+    """Divides every row by its largest value, which no operation shows."""
+
+    def forward(self, x: pl.Tensor) -> pl.Tensor:
+        return x / np.abs(x.data).max(axis=1, keepdims=True)
+
+
+class Likeliest(nn.Module):
+    """Gives the largest value's place, which no operation shows."""
+
+    def forward(self, x: pl.Tensor) -> pl.Tensor:
+        return pl.Tensor(x.data.argmax(axis=1))
+
+
+class Wider(nn.Module):
+    """Gives one column more where there are 20 rows at once."""
+
+    def forward(self, x: pl.Tensor) -> pl.Tensor:
+        return x[:, :3] if len(x.data) >= 20 else x[:, :2]
+
+
+@pytest.mark.parametrize("kind", [Scaled, Likeliest, Wider])
+@pytest.mark.parametrize("count", [40, 140])
+def test_where_python_looked_at_the_rows_operations_compute_them(
+    cheap: None, monkeypatch: pytest.MonkeyPatch, kind: type[nn.Module], count: int
+) -> None:
+    monkeypatch.setattr(Work, "repays", lambda self, rows, left: True)
+    x = RNG.standard_normal((count, 8)).astype("f4")
+    tried = pl.predict(kind(), x)
+    monkeypatch.setenv("PELLUCID_COMPILE", "off")
+    np.testing.assert_array_equal(tried, pl.predict(kind(), x))
+
+
+def test_outputs_that_are_no_numbers_are_computed_in_machine_code_too(cheap: None) -> None:
+    model = nn.Sequential(network(), nn.ReLU())
+    model[0][4].weight.data[...] = 3e38
+    y = pl.predict(model, X)
+    assert np.isinf(y).any()
+    np.testing.assert_array_equal(np.isinf(y), np.isinf(by_operations(model, X)))
+    assert next(iter(vars(model)["_compiled"].values())).tier == "llvm"
+
+
+@pytest.mark.filterwarnings("error")
+def test_who_did_not_ask_for_compiling_is_not_told_why_there_is_none(cheap: None) -> None:
+    class Looking(nn.Module):
+        def forward(self, x: pl.Tensor) -> pl.Tensor:
+            return x * 2 if x.sum().item() > -1e9 else x
+
+    x = RNG.standard_normal((150, 8)).astype("f4")
+    np.testing.assert_array_equal(pl.predict(Looking(), x), 2 * x)
+
+
 def test_fit_counts_on_all_its_epochs(cheap: None, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr(Work, "repays", lambda self, rows, left: asked.append(left))

@@ -4,7 +4,6 @@ has a function for each kind.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pellucid._text import text
@@ -12,7 +11,7 @@ from pellucid.cli.help import Command
 from pellucid.cli.output import say
 from pellucid.cli.parameters import argument, command, option
 from pellucid.core.check import closest
-from pellucid.core.paths import write_whole
+from pellucid.core.paths import as_path, write_whole
 from pellucid.errors import ArgumentError, ArgumentTypeError
 
 
@@ -65,7 +64,8 @@ def draw(kind_word: str, model_word: str | None, flags: dict[str, Any]) -> int:
         )
     if model_word is None and kind != "activations":
         raise ArgumentTypeError("cli.missing-argument", command="pellucid picture", argument="MODEL")
-    path = Path(flags.get("out") or f"{kind}.png").expanduser()
+    out = flags.get("out")
+    path = as_path("--out", f"{kind}.png" if out is None else out)
     if path.suffix.lower() != ".png":
         raise ArgumentError("picture.out-ending", path=str(path))
     made = KINDS[kind](Wanted(model_word or "", flags))

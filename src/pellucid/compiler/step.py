@@ -163,7 +163,7 @@ class Compiled:
         if not isinstance(kept, _Methods) or kept.owner is not instance:
             kept = vars(instance)["_compiled"] = _Methods(instance)
         if self not in kept:
-            kept[self] = Compiled(self._function.__get__(instance, owner), self._recorder)
+            kept[self] = type(self)(self._function.__get__(instance, owner), self._recorder)
         return kept[self]
 
     def __reduce__(self) -> tuple[Any, ...] | str:

@@ -83,8 +83,9 @@ def activation_curves(
     if not low < high:
         raise ArgumentError("picture.interval", low=low, high=high)
     x = np.linspace(low, high, num_points)
-    alone = isinstance(functions, str) or callable(functions)
-    return tuple(_curve(f, x) for f in (NAMES if functions is None else (functions,) if alone else functions))
+    given: Any = NAMES if functions is None else functions
+    alone = isinstance(given, str) or callable(given) or not isinstance(given, Iterable)
+    return tuple(_curve(f, x) for f in ((given,) if alone else given))
 
 
 def used_activations(model: Any, example_or_shape: Any) -> tuple[str, ...]:
