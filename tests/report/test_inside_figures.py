@@ -1,8 +1,5 @@
 """Pictures of what goes on in a network: activations, signals, receptive fields, boundaries, attention."""
 
-import io
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -25,33 +22,9 @@ from pellucid.report.attention_figure import draw_attention
 from pellucid.report.boundary_figure import draw_regions, draw_surface
 from pellucid.report.receptive_field_figure import draw_field
 from pellucid.report.signal_figures import MOST_LAYERS, _chosen, draw_gradient_flow, draw_histogram
+from tests.report.drawn import axes, pixels
 
 MOONS = pl.data.two_moons(60, seed=0)
-
-
-@pytest.fixture(params=["en", "zh"])
-def language(request: pytest.FixtureRequest) -> Iterator[str]:
-    pl.set_language(request.param)
-    yield request.param
-    pl.set_language(None)
-
-
-def axes() -> object:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure.add_subplot()
-
-
-def pixels(png: bytes) -> np.ndarray:
-    from matplotlib.image import imread
-
-    assert png.startswith(b"\x89PNG")
-    seen = imread(io.BytesIO(png))
-    assert float(seen.std()) > 0.01
-    return seen
 
 
 def network() -> nn.Sequential:

@@ -1,8 +1,5 @@
 """Pictures of networks: neurons and their weights, layers and their costs."""
 
-import io
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgba
@@ -14,29 +11,7 @@ from pellucid.report import layers_figure, network_figure
 from pellucid.report.colours import NEGATIVE, POSITIVE, signed_map
 from pellucid.report.layers_figure import boxes, draw_boxes
 from pellucid.report.network_figure import MOST_NEURONS, draw_neurons
-
-
-@pytest.fixture(params=["en", "zh"])
-def language(request: pytest.FixtureRequest) -> Iterator[str]:
-    pl.set_language(request.param)
-    yield request.param
-    pl.set_language(None)
-
-
-def axes() -> object:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure.add_subplot()
-
-
-def pixels(png: bytes) -> np.ndarray:
-    from matplotlib.image import imread
-
-    assert png.startswith(b"\x89PNG")
-    return imread(io.BytesIO(png))
+from tests.report.drawn import axes, pixels
 
 
 def small() -> nn.Sequential:

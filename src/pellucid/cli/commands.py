@@ -37,6 +37,16 @@ def further_commands() -> dict[str, Command]:
     return {"train text": _train_text(), "train audio": _train_audio()}
 
 
+def _run_options(folder: str) -> list[Option]:
+    """What every training command has: where settings come from, where the run goes, and what is said."""
+    return [
+        option("config", "run", metavar="FILE"),
+        option("out", "run", metavar="FOLDER", shown=folder),
+        option("checks", "run", "--checks/--no-checks", default=True, shown="--checks"),
+        option("quiet", "run", "-q", "--quiet", is_flag=True),
+    ]
+
+
 def _train() -> Command:
     def callback(data: str, config: str | None, out: str | None, checks: bool, quiet: bool, **flags: Any) -> int:
         from pellucid.cli.training import train
@@ -50,10 +60,7 @@ def _train() -> Command:
         [
             argument("data"),
             *map(setting_option, SETTINGS),
-            option("config", "run", metavar="FILE"),
-            option("out", "run", metavar="FOLDER", shown="runs/DATA"),
-            option("checks", "run", "--checks/--no-checks", default=True, shown="--checks"),
-            option("quiet", "run", "-q", "--quiet", is_flag=True),
+            *_run_options("runs/DATA"),
         ],
         (
             "pellucid train digits --layers 16,16",
@@ -84,10 +91,7 @@ def _train_audio() -> Command:
         [
             argument("sounds"),
             *map(setting_option, AUDIO_SETTINGS),
-            option("config", "run", metavar="FILE"),
-            option("out", "run", metavar="FOLDER", shown="runs/SOUNDS"),
-            option("checks", "run", "--checks/--no-checks", default=True, shown="--checks"),
-            option("quiet", "run", "-q", "--quiet", is_flag=True),
+            *_run_options("runs/SOUNDS"),
         ],
         (
             "pellucid train audio spoken-digits --model cnn",
@@ -113,10 +117,7 @@ def _train_text() -> Command:
         [
             argument("file"),
             *(setting_option(s, "text") for s in TEXT_SETTINGS),
-            option("config", "run", metavar="FILE"),
-            option("out", "run", metavar="FOLDER", shown="runs/FILE"),
-            option("checks", "run", "--checks/--no-checks", default=True, shown="--checks"),
-            option("quiet", "run", "-q", "--quiet", is_flag=True),
+            *_run_options("runs/FILE"),
         ],
         (
             "pellucid train text tiny-shakespeare --layers 4 --heads 4 --width 128 --block 64 --batch 12 --steps 2000",

@@ -4,7 +4,6 @@ the terminal, with what each remedy was seen to do. This is what `pellucid docto
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from pellucid.cli.audio_planning import plan_sounds
 from pellucid.cli.audio_settings import AUDIO_SETTINGS, gather_audio
 from pellucid.cli.output import say, table
 from pellucid.cli.planning import Plan, plan_rows
-from pellucid.cli.run_folder import RECORD
+from pellucid.cli.run_folder import RECORD, data_of
 from pellucid.cli.settings import Setting, gather
 from pellucid.cli.text_settings import TEXT_SETTINGS, gather_text
 from pellucid.cli.text_training import BETAS, decayed, read
@@ -24,7 +23,7 @@ from pellucid.cli.values import whole
 from pellucid.core.check import Integer, closest
 from pellucid.core.rng import manual_seed
 from pellucid.data import Dataset, text_windows
-from pellucid.errors import ArgumentTypeError, FileFormatError
+from pellucid.errors import ArgumentTypeError
 from pellucid.inspection import doctor
 from pellucid.models import NextTokenLoss
 from pellucid.nn import Module
@@ -166,11 +165,5 @@ def _data_of(record: Path) -> tuple[str, Kind]:
     Raises
         FileFormatError: the record does not say.
     """
-    try:
-        tables = tomllib.loads(record.read_text("utf-8"))
-        given, kept = tables["data"]["given_as"], tables["data"]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
-        given, kept = None, {}
-    if not isinstance(given, str):
-        raise FileFormatError("health.no-record", path=str(record))
+    given, kept = data_of(record)
     return given, "text" if "training_tokens" in kept else "sounds" if "sample_rate" in kept else "rows"

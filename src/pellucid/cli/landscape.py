@@ -4,6 +4,7 @@ Markdown, or as pictures. This is what `pellucid curvature` and `pellucid noise`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,7 @@ def show_curvature(model_word: str, data_word: str, flags: dict[str, Any]) -> in
     if flags["markdown"]:
         say(curvature_markdown(found))
     else:
-        say(str(found))
-        say()
-        headings, lines = layer_curvature_rows(found)
-        table(headings, lines, right=range(1, len(headings)))
+        _say_with_layers(found, *layer_curvature_rows(found))
     if seen is not None:
         say()
         say(landscape_markdown(seen) if flags["markdown"] else str(seen))
@@ -68,13 +66,17 @@ def show_noise(model_word: str, data_word: str, flags: dict[str, Any]) -> int:
     if flags["markdown"]:
         say(noise_markdown(found))
     else:
-        say(str(found))
-        say()
-        headings, lines = layer_noise_rows(found)
-        table(headings, lines, right=range(1, len(headings)))
+        _say_with_layers(found, *layer_noise_rows(found))
     if flags.get("figure") is not None:
         write_figure(flags["figure"], noise_figure(found))
     return 0
+
+
+def _say_with_layers(found: Any, headings: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """A report, and the table of its layers."""
+    say(str(found))
+    say()
+    table(headings, lines, right=range(1, len(headings)))
 
 
 def write_figure(word: str, picture: bytes) -> None:

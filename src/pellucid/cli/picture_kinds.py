@@ -5,7 +5,6 @@ Each says what does not fit when the model has nothing of the kind. Called by `p
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from pellucid._typing import Array, Shape
 from pellucid.cli import language
 from pellucid.cli.audio_sources import Sound, labelled_sounds
 from pellucid.cli.cost import _model, _plain, networks
-from pellucid.cli.run_folder import RECORD
+from pellucid.cli.run_folder import RECORD, data_of
 from pellucid.cli.sources import fitted, load
 from pellucid.cli.trained import Trained, trained
 from pellucid.cli.using import MODEL_FILE, _part, _require_rows, _task_of, model_path, names_of
@@ -110,13 +109,7 @@ class Wanted:
         record = self.path.parent / RECORD
         if not self.path.is_file() or not record.is_file():
             raise ArgumentError("picture.needs-data", model=self.model)
-        try:
-            given = tomllib.loads(record.read_text("utf-8"))["data"]["given_as"]
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
-            given = None
-        if not isinstance(given, str):
-            raise FileFormatError("health.no-record", path=str(record))
-        return given
+        return data_of(record)[0]
 
     def file(self) -> LoadedModel:
         """The model of a file; what is none, but a known name, has learnt nothing.

@@ -1,17 +1,34 @@
 """The name of a run comes in; a new folder leaves: one that is there is never written into. And the tables of a run as
-TOML, for the `run.toml` in it. Called by the train command.
+TOML, for the `run.toml` in it; and what it says of the data, read again. Called by the commands that train and look.
 """
 
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import MissingFileError
+from pellucid.errors import FileFormatError, MissingFileError
 
 RECORD = "run.toml"
 """The file that says of a run what it was made of."""
+
+
+def data_of(record: Path) -> tuple[str, dict[str, Any]]:
+    """The word by which a run was given its data, and all that its record says of them.
+
+    Raises
+        FileFormatError: the record does not say.
+    """
+    try:
+        kept = tomllib.loads(record.read_text("utf-8"))["data"]
+        given = kept["given_as"]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        given, kept = None, {}
+    if not isinstance(given, str):
+        raise FileFormatError("health.no-record", path=str(record))
+    return given, kept
 
 
 def new_folder(wanted: str) -> Path:
