@@ -111,6 +111,13 @@ def wide(make: Callable[[], nn.Module], outputs: int) -> Training:
     return trained_by_sgd(model, nn.MSELoss(), batch.numbers(64, 100), batch.numbers(64, outputs))
 
 
+def tall(make: Callable[[], nn.Module], features: int = 2) -> Training:
+    """Many rows of few columns."""
+    batch = Batch()
+    model = nn.Sequential(nn.Linear(features, 3), make(), nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 2))
+    return trained_by_sgd(model, nn.CrossEntropyLoss(), batch.numbers(41, features), batch.classes(2, 41))
+
+
 ACTIVATIONS: dict[str, Callable[[], Training]] = {
     name: partial(activation, getattr(nn, name))
     for name in (
@@ -155,6 +162,9 @@ LAYERS: dict[str, Callable[[], Training]] = {
     "sequences": sequences,
     "wide classifier": partial(wide, nn.ReLU, 10),
     "wide regression": partial(wide, nn.Tanh, 100),
+    "tall": partial(tall, nn.Sigmoid),
+    "tall Softmax": partial(tall, partial(nn.Softmax, 1), 40),
+    "tall Dropout": partial(tall, partial(nn.Dropout, 0.3)),
 }
 
 # Optimizers and steps

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.compiler.functions import DTYPES, WAYS, assert_within, exact, pairs, points, values_of
+from pellucid.compiler.expressions import function
+from pellucid.compiler.logarithms import log1p
+from tests.compiler.functions import DTYPES, WAYS, assert_within, exact, expanded, pairs, points, values_of
 
 BOUNDS = {"log": 1.0, "log2": 1.0, "log10": 1.0, "log1p": 1.5, "arcsinh": 2.0, "arccosh": 2.5, "arctanh": 2.0}
 
@@ -16,6 +18,22 @@ def test_whole_range(name, dtype, way):
     if name in ("arccosh", "arctanh"):
         x = np.concatenate([x, np.linspace(1, 3, 20_000).astype(dtype), np.linspace(-1, 1, 20_000).astype(dtype)])
     assert_within(BOUNDS[name], values_of(way, name, x), exact(getattr(np, name), x))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_of_one_more_than_an_exponential(dtype, way):
+    """It is never below 0, and so needs no look at what log1p cannot take."""
+    x = np.concatenate([np.linspace(-110, 90, 5001), [0.0, -np.inf, np.inf, np.nan]]).astype(dtype)
+    with np.errstate(all="ignore"):
+        expected = np.log1p(np.exp(x.astype(np.longdouble)))
+    got = way(lambda a: expanded(log1p(function("exp", a))), x, out=x.dtype)
+    normal = expected > np.finfo(dtype).tiny
+    finite = normal & np.isfinite(expected) & (x < np.log(np.finfo(dtype).max))
+    assert np.abs(got[finite] / expected[finite] - 1).max() < 4 * np.finfo(dtype).eps
+    assert got[x == -np.inf] == 0
+    assert got[x == np.inf] == np.inf
+    assert np.isnan(got[np.isnan(x)]).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pellucid.compiler.polynomials import polynomial, raised
+from pellucid.compiler.polynomials import polynomial, raised, side_by_side
 from tests.compiler.functions import by_python
 
 
@@ -11,6 +11,14 @@ def test_the_highest_coefficient_comes_first():
     x = np.array([0.0, 1.0, 2.0, -3.0])
     got = by_python(lambda a: polynomial(a, (2.0, -1.0, 5.0)), x, out=x.dtype)
     assert (got == 2 * x * x - x + 5).all()
+
+
+@pytest.mark.parametrize("count", range(1, 10))
+def test_pairs_side_by_side_give_the_same_polynomial(count):
+    x = np.array([0.0, 1.0, 2.0, -3.0])
+    coefficients = tuple(float(c) for c in range(2, 2 + count))
+    got = by_python(lambda a: side_by_side(a, coefficients) + 0.0 * a, x, out=x.dtype)
+    assert (got == np.polyval(coefficients, x)).all()
 
 
 @pytest.mark.parametrize("exponent", range(12))

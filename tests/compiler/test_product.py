@@ -163,12 +163,33 @@ def test_given_rows():
 @PROTECTS
 @pytest.mark.parametrize("form", ["NN", "NT", "TN"])
 def test_nothing_beyond_the_end_is_touched(form):
-    for m, n, k in [(13, 20, 7), (3, 7, 3), (37, 2, 2), (20, 1, 40), (2, 70, 18)]:
+    for m, n, k in [(13, 20, 7), (3, 7, 3), (37, 2, 2), (20, 1, 40), (2, 70, 18), (3, 2, 70), (20, 3, 37)]:
         arrays, expected = operands(m, n, k, form, np.float32)
         arrays = {name: at_end(a) for name, a in arrays.items()}
         used = buffers(**arrays)
         Compiled(program([product(used, m, n, k, form)], used, m)).run(arrays, 2)
         close(arrays["c"], expected, np.float32, k)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("form", ["NN", "NT", "TN", "TT"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_few_columns(form, turned, dtype):
+    """Also where the result lies column by column, and where sums are long."""
+    for m, n, k in [(40, 2, 33), (17, 3, 16), (35, 1, 40), (5, 4, 66), (2, 2, 1001), (9, 3, 3), (1, 4, 70)]:
+        arrays, expected = operands(m, n, k, form, dtype)
+        arrays["c"] = np.full((n, m) if turned else (m, n), 9, dtype)
+        used = buffers(**arrays)
+        place = variable(N) * m + variable(M) if turned else variable(M) * n + variable(N)
+        body = (Store(used[2], place, named("s", np.dtype(dtype))),)
+        made = Compiled(program([product(used, m, n, k, form, body)], used, m))
+        made.run(arrays)
+        close(arrays["c"].T if turned else arrays["c"], expected, dtype, k)
+        alone = arrays["c"].copy()
+        for threads in (2, 3):
+            arrays["c"][:] = 9
+            made.run(arrays, threads)
+            np.testing.assert_array_equal(arrays["c"], alone)
 
 
 def test_large_second_factors_are_copied_together():

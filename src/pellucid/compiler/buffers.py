@@ -38,15 +38,15 @@ class Lowered:
 class Buffers:
     """The buffers of a graph, entered into `elements` as they are made.
 
-    batched : positions of inputs whose rows are picked by an order of rows from all rows of a data set; outputs then
-        have a place for every step.
+    batched : of a program of many steps, whose outputs have a place for every step, positions of inputs whose rows are
+        picked by an order of rows from all rows of a data set; None for a program of one step.
     varying : positions of captured numbers that have a value for every step, such as a learning rate on a schedule.
     """
 
     graph: Graph
     elements: Elements
     orders: Orders
-    batched: frozenset[int] = frozenset()
+    batched: frozenset[int] | None = None
     varying: frozenset[int] = frozenset()
     all: list[Buffer] = field(default_factory=list)
     step: Variable = field(default_factory=lambda: Variable("step"))
@@ -72,7 +72,7 @@ class Buffers:
         for leaf in leaves(graph.outputs):
             if isinstance(leaf, Value):
                 self.outputs.append(self.add(f"output.{len(self.outputs)}", leaf, "output").number)
-                if self.batched:
+                if self.batched is not None:
                     self.elements.shift[leaf.id] = variable(self.step) * leaf.spec.size
 
     def new(self, name: str, dtype: DType, shape: Shape, strides: Shape, kind: BufferKind) -> Buffer:

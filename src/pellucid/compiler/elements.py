@@ -283,6 +283,8 @@ def same(a: Index, b: Index) -> bool:
 def broadcast(index: Index, shape: tuple[int, ...]) -> Index:
     """The index of an input that was broadcast: 0 along its axes of length 1."""
     own = index[len(index) - len(shape) :]
+    if 1 not in shape:
+        return own
     return tuple(number(0, INT64) if n == 1 else i for i, n in zip(own, shape, strict=True))
 
 

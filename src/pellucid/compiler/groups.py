@@ -24,6 +24,7 @@ from pellucid.compiler.elements import (
     same,
 )
 from pellucid.compiler.expressions import INT64, Variable, number, variable
+from pellucid.compiler.layout import is_tall, tall
 from pellucid.compiler.tiers import Unsupported
 from pellucid.graph.ir import Graph, Instruction, Value, leaves
 
@@ -42,7 +43,8 @@ class Group:
     """Operations that one loop nest runs.
 
     shape : of the elements that the nest runs over.
-    order : its axes from the outermost loop to the innermost, which is computed in vectors.
+    order : its axes from the outermost loop to the innermost, which is computed in vectors; those of a tall group lie
+        along its rows.
     head : the product, reduction, draw or addition whose results the others start from.
     index : for each result the index that it has in the nest.
     """
@@ -75,6 +77,11 @@ class Group:
         """The axis whose rows threads may share: that of the outermost loop."""
         return next((a for a in self.order if self.shape[a] > 1), None)
 
+    @property
+    def is_tall(self) -> bool:
+        """Whether it runs over many rows of few columns, one after the other."""
+        return self.order == (0, 1) and is_tall(self.shape)
+
     def add(self, instruction: Instruction, index: Index) -> None:
         self.members.append(instruction)
         self.index[instruction.output.id] = index
@@ -91,6 +98,7 @@ class Groups:
     def __init__(self, graph: Graph, orders: dict[int, tuple[int, ...]]) -> None:
         self.graph = graph
         self.orders = orders
+        self.tall = tall(graph)
         self.elements = Elements(graph)
         self.groups: list[Group] = []
         self.group_of: dict[int, Group] = {}
@@ -226,6 +234,10 @@ class Groups:
         return True
 
     def order(self, value: Value) -> tuple[int, ...]:
+        """The order of loops over a value: that of its axes in memory, but row by row where it is tall."""
+        return (0, 1) if value.id in self.tall else self.in_memory(value)
+
+    def in_memory(self, value: Value) -> tuple[int, ...]:
         """The order of a value's axes in memory, the closest last."""
         return self.orders.get(value.id, tuple(range(len(value.spec.shape))))
 
@@ -234,7 +246,7 @@ class Groups:
         head = group.head
         assert head is not None
         shape = head.inputs[0].spec.shape
-        axes = [a for a in self.order(head.inputs[0]) if shape[a] > 1]
+        axes = [a for a in self.in_memory(head.inputs[0]) if shape[a] > 1]
         return not axes or axes[-1] in head.attrs["axis"]
 
     def _new(self, instruction: Instruction) -> Group:

@@ -2,15 +2,21 @@
 leaves. Called by `native_plan`.
 
 A weight (out, in) lies column by column, since the forward product x Wᵀ reads it along its outputs. So do its gradient
-and what the optimizer keeps for it, which meet it element by element.
+and what the optimizer keeps for it, which meet it element by element. Tall results, of many rows and few columns, lie
+so too: a vector then holds one column of several rows, where a row of its own would leave most of it empty.
 """
 
 from __future__ import annotations
 
+from pellucid._typing import Shape
 from pellucid.graph.ir import Graph, Value, leaves
 from pellucid.ops._families.contraction import parse
 
 _COLUMNS_FIRST = (1, 0)
+_FEW, _MANY = 4, 16
+"""The most columns, and the least rows, of what is tall."""
+_KEPT_BY_ROWS = frozenset({"elementwise", "contraction"})
+"""The families of operations whose results may be tall."""
 
 
 def orders(graph: Graph, columns: frozenset[int] = frozenset()) -> dict[int, tuple[int, ...]]:
@@ -19,16 +25,8 @@ def orders(graph: Graph, columns: frozenset[int] = frozenset()) -> dict[int, tup
     Parameters
         columns : captured values that shall lie column by column whatever this graph does with them
     """
-    families = Families()
+    families = _families(graph)
     state = {c.value.id for c in graph.captured}
-    for instruction in graph.instructions:
-        if instruction.op.family == "elementwise":
-            for x in instruction.inputs:
-                if isinstance(x, Value) and _meet(x, instruction.output):
-                    families.join(x.id, instruction.output.id)
-    for target, value in graph.updates:
-        if _meet(target, value):
-            families.join(target.id, value.id)
     turned = {families.of(i) for i in columns}
     for instruction in graph.instructions:
         if instruction.op.family != "contraction":
@@ -40,7 +38,45 @@ def orders(graph: Graph, columns: frozenset[int] = frozenset()) -> dict[int, tup
             turned.add(families.of(weight.id))
     returned = {leaf.id for leaf in leaves(graph.outputs) if isinstance(leaf, Value)}
     values = [v for v in _values(graph) if v.spec.ndim == 2 and v.id not in returned]
-    return {v.id: _COLUMNS_FIRST for v in values if families.of(v.id) in turned}
+    below = tall(graph)
+    return {v.id: _COLUMNS_FIRST for v in values if families.of(v.id) in turned or v.id in below}
+
+
+def is_tall(shape: Shape) -> bool:
+    """Whether there are many rows of few columns."""
+    return len(shape) == 2 and 1 < shape[1] <= _FEW and shape[0] >= _MANY
+
+
+def tall(graph: Graph) -> frozenset[int]:
+    """The results that lie column by column because they are tall, and whose loops run over rows nevertheless: rows
+    are what threads share. State and what meets it is not among them."""
+    families = _families(graph)
+    found = [i.output for i in graph.instructions if i.op.family in _KEPT_BY_ROWS and is_tall(i.output.spec.shape)]
+    if not found:
+        return frozenset()
+    other = {leaf.id for leaf in leaves(graph.outputs) if isinstance(leaf, Value)}
+    # A reshape that joins the columns of a row reads them side by side.
+    other |= {
+        i.inputs[0].id
+        for i in graph.instructions
+        if i.op.name == "reshape" and i.output.spec.shape[-1:] != i.inputs[0].spec.shape[-1:]
+    }
+    state = {families.of(c.value.id) for c in graph.captured}
+    return frozenset(v.id for v in found if v.id not in other and families.of(v.id) not in state)
+
+
+def _families(graph: Graph) -> Families:
+    """Values that meet element by element, and state with its new value."""
+    families = Families()
+    for instruction in graph.instructions:
+        if instruction.op.family == "elementwise":
+            for x in instruction.inputs:
+                if isinstance(x, Value) and _meet(x, instruction.output):
+                    families.join(x.id, instruction.output.id)
+    for target, value in graph.updates:
+        if _meet(target, value):
+            families.join(target.id, value.id)
+    return families
 
 
 def _meet(a: Value, b: Value) -> bool:

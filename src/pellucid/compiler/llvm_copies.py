@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pellucid.compiler.expressions import BASIC, INT64, with_parts
-from pellucid.compiler.llvm_expressions import Copy, first_lanes, numbered, varying
+from pellucid.compiler.llvm_expressions import Copy, first_lanes, varying
 from pellucid.compiler.llvm_writer import Value, literal
 from pellucid.compiler.nest import Combine, Loop, Product, Statement, expressions, with_inner
 
 if TYPE_CHECKING:
     from pellucid.compiler.emit_llvm import Emitter
 
-_INT32 = np.dtype(np.int32)
 _STRAIGHT = 4
 """Loops of so many vectors are written without a loop."""
 
@@ -63,9 +60,7 @@ class VectorLoop:
 
         def masked(counter: Value) -> None:
             left = e.whole("sub", stop, counter)
-            few = e.pure(f"trunc {left} to i32", _INT32, 1, left)
-            mask = e.compared("<", numbered(_INT32, e.lanes), e.splat(few, e.lanes))
-            self._write([self._copy(0, varying(counter), 0, mask)])
+            self._write([self._copy(0, varying(counter), 0, e.lanes_below(left, e.lanes))])
 
         self._loop(middle, stop, e.lanes, 1, masked)
 

@@ -2,23 +2,33 @@
 emit_llvm and product.
 
 A load whose address moves by one element from lane to lane is a load of a vector, one whose does not move a scalar in
-all lanes; any other is made lane by lane. What an expression has given is remembered until something it read changes.
+all lanes; lanes a few elements apart are picked from several vectors; any other is made lane by lane. What an
+expression has given is remembered until something it read changes.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from pellucid._typing import DType
-from pellucid.compiler.expressions import BASIC, BOOL, INT64, Buffer, Expr, Variable, affine
+from pellucid.compiler.expressions import BASIC, BOOL, INT64, Buffer, Expr, Variable, affine, named
 from pellucid.compiler.llvm_operations import Operations, mangled
 from pellucid.compiler.llvm_writer import POINTER, Value, literal, memory_type, type_of
 from pellucid.compiler.tiers import Unsupported
 
 Place: TypeAlias = tuple[Value, int]
 """Where a counter stands: a value and a literal distance."""
+
+
+CALLED = frozenset(("power",))
+"""Functions that take hundreds of instructions: where one is computed of scalars, as in the rule of Adam twice a step,
+it is called, so that it is translated once."""
+_INT32 = np.dtype(np.int32)
+_FEW_APART = 4
+"""Lanes at most so far apart are picked from vectors in which they lie."""
 
 
 class Copy:
@@ -45,6 +55,7 @@ class Expressions(Operations):
     counter, lanes : the counter that vectors lie along, and how many lanes they have; None and 1 for scalars.
     variables, names : the counters and named values of the kernel.
     copy : the vector that is being written for.
+    called : the definitions of the functions that are called, by name.
     table : for the numbers of the buffers that the kernel uses, the place in its table of addresses, and how many
         elements into the buffer that address lies: so the same is written for each part of a buffer.
     """
@@ -60,6 +71,7 @@ class Expressions(Operations):
         self._shared: dict[Any, Value] = {}
         self._affine: dict[Expr, tuple[int, dict[Any, int]]] = {}
         self._expanded: dict[Expr, Expr] = {}
+        self.called: dict[str, str] = {}
 
     def choose(self, copy: Copy) -> None:
         """Write for a copy from here on."""
@@ -95,7 +107,7 @@ class Expressions(Operations):
             case op if op in BASIC:
                 value = self.operation(op, [self.value(x) for x in expr.args], expr.dtype)
             case _:
-                value = self.value(self._expansion(expr))
+                value = self._called(expr) or self.value(self._expansion(expr))
         self.remember(self.copy.known if value.varies else self._shared, expr, value)
         return value
 
@@ -103,6 +115,20 @@ class Expressions(Operations):
         """The value of a Let or an accumulator."""
         known = self.copy.names.get(name)
         return self.names[name] if known is None else known
+
+    def _called(self, expr: Expr) -> Value | None:
+        """The value of a scalar function by a call; None where it is written in place, as most are."""
+        if expr.op not in CALLED or any(x.op == "number" for x in expr.args):
+            return None
+        arguments = [self.value(x) for x in expr.args]
+        if any(x.lanes > 1 for x in arguments):
+            return None
+        name = f"{expr.op}_{mangled(expr.dtype)}"
+        if name not in self.called:
+            self.called[name], intrinsics = scalar_function(name, expr, self.has_fma)
+            self.intrinsics |= intrinsics
+        given = ", ".join(map(str, arguments))
+        return self.pure(f"call {type_of(expr.dtype)} @{name}({given})", expr.dtype, 1, *arguments)
 
     def _expansion(self, expr: Expr) -> Expr:
         known = self._expanded.get(expr)
@@ -135,6 +161,8 @@ class Expressions(Operations):
             x = self._read(pointer, buffer)
         elif offsets is None and stride == 1:
             x = self.read_vector(pointer, buffer)
+        elif offsets is None and (phase := self._phase(expr, stride)) is not None:
+            x = self._read_apart(expr, stride, phase)
         else:
             places = self._lanes_of(pointer, stride, offsets, buffer.dtype)
             x = self.joined([self._read(place, buffer) for place in places])
@@ -146,6 +174,32 @@ class Expressions(Operations):
         dtype = np.dtype(np.uint8) if buffer.dtype == BOOL else buffer.dtype
         text = f"load {type_of(dtype)}, {pointer}, align {dtype.itemsize}"
         return self.read(text, dtype, 1, buffer.number, pointer)
+
+    def _phase(self, expr: Expr, stride: int) -> int | None:
+        """Of lanes a few elements apart, where the first stands in a row of so many: if all lanes exist, and the buffer
+        consists of such rows alone. Then what lies between them may be read too."""
+        buffer: Buffer = expr.args[0]
+        if self.mask is not None or not 1 < stride <= _FEW_APART or not _has_rows_of(buffer, stride):
+            return None
+        constant, terms = affine(expr.args[1])
+        for key, factor in terms.items():
+            if isinstance(key, Variable):
+                base, offset = self.place_of(key)
+                constant += factor * (offset + (base.whole or 0))
+                if base.whole is not None:
+                    continue
+            if factor % stride:
+                return None
+        return constant % stride
+
+    def _read_apart(self, expr: Expr, stride: int, phase: int) -> Value:
+        """Lanes a few elements apart, picked from whole rows."""
+        buffer, index = expr.args
+        pointer = self.address(buffer, index - phase)[0]
+        dtype = np.dtype(np.uint8) if buffer.dtype == BOOL else buffer.dtype
+        text = f"load {type_of(dtype, stride * self.lanes)}, {pointer}, align {dtype.itemsize}"
+        rows = self.read(text, dtype, stride * self.lanes, buffer.number, pointer)
+        return self.shuffled(rows, rows, [phase + stride * i for i in range(self.lanes)])
 
     def read_vector(self, pointer: Value, buffer: Buffer) -> Value:
         """As many elements as there are lanes, of those that exist."""
@@ -159,11 +213,16 @@ class Expressions(Operations):
         text = f"call {kind} {name}({pointer}, i32 {dtype.itemsize}, {mask}, {kind} zeroinitializer)"
         return self.read(text, dtype, self.lanes, buffer.number, pointer, mask)
 
+    def lanes_below(self, count: Value, lanes: int) -> Value:
+        """A mask of the first so many lanes."""
+        few = self.pure(f"trunc {count} to i32", _INT32, 1, count)
+        return self.compared("<", numbered(_INT32, lanes), self.splat(few, lanes))
+
     # Addresses
 
-    def address(self, buffer: Buffer, index: Expr) -> tuple[Value, int, Value | None]:
+    def address(self, buffer: Buffer, index: Expr) -> tuple[Value, int, Value | list[Value] | None]:
         """Where an element lies: an address, how many elements further on each next lane's lies, and if that is not
-        the same for all lanes, each lane's distance from the address."""
+        the same for all lanes, each lane's distance from the address: in a vector, or each by itself."""
         known = self._affine.get(index)
         if known is None:
             known = self._affine[index] = affine(index)
@@ -171,6 +230,7 @@ class Expressions(Operations):
         stride, counters = 0, []
         parts: list[Place] = []
         apart: list[Place] = []
+        singly: list[Value] | None = None
         for key, factor in terms.items():
             if isinstance(key, Variable):
                 base, offset = self.place_of(key)
@@ -182,6 +242,8 @@ class Expressions(Operations):
                     constant += factor * base.whole
                 else:
                     parts.append((base, factor))
+            elif self.counter not in terms and (numbers := self._looked_up(key)) is not None and singly is None:
+                singly = [self.scaled(x, factor) for x in numbers]
             else:
                 value = self.value(key)
                 (parts if value.lanes == 1 else apart).append((value, factor))
@@ -194,7 +256,22 @@ class Expressions(Operations):
             pointer = self.moved(pointer, self.scaled(value, factor), buffer.dtype)
         pointer = self.moved(pointer, literal(constant, INT64), buffer.dtype)
         pointer = pointer.changing_with(*counters)
-        return pointer, stride, self._distances(apart, stride)
+        distances = self._distances(apart, stride)
+        if singly is not None and distances is not None:
+            distances = self.operation("+", [self.joined(singly), distances], INT64)
+        return pointer, stride, distances or singly
+
+    def _looked_up(self, key: Expr) -> list[Value] | None:
+        """Whole numbers that lie side by side in memory, each lane's by itself: addresses are made of them, and to take
+        them out of a vector costs more than to read them. None for what is no such number."""
+        if self.counter is None or key.op != "load" or key.args[0].dtype != INT64:
+            return None
+        terms = affine(key.args[1])[1]
+        if terms.get(self.counter) != 1 or not all(isinstance(t, Variable) for t in terms):
+            return None
+        pointer = self.address(key.args[0], key.args[1])[0]
+        places = self._lanes_of(pointer, 1, None, INT64)
+        return [self._read(place, key.args[0]) for place in places]
 
     def _base(self, number: int) -> Value:
         place = Value("%table", POINTER)
@@ -215,8 +292,10 @@ class Expressions(Operations):
             total = self.select(self.mask, total, self.splat(self.lane(total, 0), self.lanes))
         return total
 
-    def _lanes_of(self, pointer: Value, stride: int, offsets: Value | None, dtype: DType) -> list[Value]:
+    def _lanes_of(self, pointer: Value, stride: int, offsets: Value | list[Value] | None, dtype: DType) -> list[Value]:
         """Each lane's address; of lanes that do not exist the first one's."""
+        if isinstance(offsets, list):
+            return [self.moved(pointer, x, dtype) for x in offsets]
         if offsets is not None:
             return [self.moved(pointer, self.lane(offsets, i), dtype) for i in range(self.lanes)]
         if self.mask is None:
@@ -263,6 +342,13 @@ class Expressions(Operations):
         self.line(f"call void {name}({value}, {pointer}, i32 {dtype.itemsize}, {self.mask})")
 
 
+def _has_rows_of(buffer: Buffer, length: int) -> bool:
+    """Whether a buffer lies in memory without gaps, in rows of so many elements that begin where it begins."""
+    size = math.prod(buffer.shape)
+    last = sum((n - 1) * stride for n, stride in zip(buffer.shape, buffer.strides, strict=True))
+    return last == size - 1 and size % length == 0
+
+
 def numbered(dtype: DType, lanes: int) -> Value:
     """The numbers of the lanes."""
     return Value(f"<{', '.join(f'{type_of(dtype)} {i}' for i in range(lanes))}>", dtype, lanes)
@@ -276,3 +362,19 @@ def first_lanes(count: int, lanes: int) -> Value:
 def varying(x: Value) -> Value:
     """The same value as one copy's own."""
     return Value(x.text, x.dtype, x.lanes, x.level, x.reads, True)
+
+
+def scalar_function(name: str, expr: Expr, has_fma: bool) -> tuple[str, set[str]]:
+    """The definition of a function of scalars, and the intrinsic functions that it calls.
+
+    Parameters
+        expr : a call of it with arguments of its dtypes
+    """
+    from pellucid.compiler.mathematics import expand
+
+    inside = Expressions(has_fma)
+    inside.names = {f"x{n}": Value(f"%x{n}", x.dtype) for n, x in enumerate(expr.args)}
+    result = inside.value(expand(expr.op, tuple([named(f"x{n}", x.dtype) for n, x in enumerate(expr.args)])))
+    inside.line(f"ret {result}")
+    kind, given = type_of(expr.dtype), ", ".join(map(str, inside.names.values()))
+    return f"define internal {kind} @{name}({given}) #0 {{\nentry:\n{inside.text()}\n}}", inside.intrinsics

@@ -28,7 +28,7 @@ from pellucid.compiler.expressions import (
     number,
     where,
 )
-from pellucid.compiler.polynomials import polynomial
+from pellucid.compiler.polynomials import polynomial, side_by_side
 
 
 class _Format(NamedTuple):
@@ -137,7 +137,7 @@ def _split(x: Expr) -> tuple[Expr, Expr]:
 def _rest(f: Expr) -> Expr:
     """log(1 + f) - f."""
     if f.dtype == FLOAT32:
-        return f * f * fma(f, polynomial(f, _LOG_FLOAT32), number(-0.5, f.dtype))
+        return f * f * fma(f, side_by_side(f, _LOG_FLOAT32), number(-0.5, f.dtype))
     s = f / (2.0 + f)
     half = 0.5 * f * f
     z = s * s
@@ -169,6 +169,8 @@ def log1p(x: Expr) -> Expr:
     lost = x - (u - 1.0)
     scale = function("maximum", number(form.bias, form.whole) - whole, number(0, form.whole)) << form.mantissa
     y = _natural(e, fma(lost, bits(scale, x.dtype), f))
+    if x.op == "exp":  # never below 0: softplus and the logistic loss take the logarithm of one plus that
+        return where(x < math.inf, y, x)
     # At -0.0 the sum would be 0.0.
     return _with_limits(function("copysign", y, x), x, -1.0)
 

@@ -41,14 +41,14 @@ _COMBINE = {"sum": "add", "max": "maximum", "min": "minimum", "any": "or", "all"
 
 
 def lower(
-    graph: Graph, orders: Orders, batched: frozenset[int] = frozenset(), varying: frozenset[int] = frozenset()
+    graph: Graph, orders: Orders, batched: frozenset[int] | None = None, varying: frozenset[int] = frozenset()
 ) -> Lowered:
     """The program of a graph.
 
     Parameters
         orders : of the axes in memory, for values that do not have the last closest.
-        batched : positions of inputs whose rows are picked, step after step, from all rows of a data set by an order of
-            rows; outputs are then kept for every step. Empty for a program that is given a batch.
+        batched : of a program of many steps, which keeps outputs for every step, positions of inputs whose rows are
+            picked, step after step, from all rows of a data set by an order of rows. None for a program of one step.
         varying : positions of captured numbers that are given for every step.
     Raises
         Unsupported: an operation has no native rule, or a value no elements.
@@ -60,7 +60,7 @@ def lower(
     return _Lowering(graph, orders, batched, varying).lowered()
 
 
-def _small(graph: Graph, orders: Orders, batched: frozenset[int], varying: frozenset[int]) -> Lowered:
+def _small(graph: Graph, orders: Orders, batched: frozenset[int] | None, varying: frozenset[int]) -> Lowered:
     """The program of a graph of few numbers: one kernel that computes them one by one, then stores what stays."""
     elements = Elements(graph)
     buffers = Buffers(graph, elements, orders, batched, varying)
@@ -80,7 +80,7 @@ def _small(graph: Graph, orders: Orders, batched: frozenset[int], varying: froze
 
 
 class _Lowering(ConvolutionNests):
-    def __init__(self, graph: Graph, orders: Orders, batched: frozenset[int], varying: frozenset[int]) -> None:
+    def __init__(self, graph: Graph, orders: Orders, batched: frozenset[int] | None, varying: frozenset[int]) -> None:
         super().__init__(graph, orders, batched, varying)
         self.plan: Schedule = schedule(self.groups)
         self.segments = {g.number: _segments(g, self.groups) for g in self.groups.groups if g.kind == "map"}
@@ -174,15 +174,15 @@ class _Lowering(ConvolutionNests):
                 elif elementwise:
                     self.elements.names.pop(m.output.id, None)
             if elementwise and axes:
-                row.append(self.axis_loop(nest, axes[-1], inner, vector=True))
+                row.append(self.axis_loop(nest, axes[-1], inner, vector=not group.is_tall))
             else:
                 row += inner
             row += after
-        nest.body += self.loops(nest, row, vector=False, rows_only=True)
+        nest.body += self.loops(nest, row, vector=group.is_tall, rows_only=True)
 
     def _is_whole(self, group: Group) -> bool:
         """Whether a row with reductions fits into one vector, so that nothing goes through memory on its way."""
-        if len(self.segments[group.number]) < 2 or not group.order:
+        if len(self.segments[group.number]) < 2 or not group.order or group.is_tall:
             return False
         return group.order[-1] != group.outermost and group.shape[group.order[-1]] <= WHOLE
 
@@ -238,7 +238,7 @@ class _Lowering(ConvolutionNests):
         step: list[Statement] = [Combine(accumulator.name, converted(self.elements.at(head.inputs[0], index), dtype))]
         # Vectors lie along what is closest in memory, be it summed or kept.
         along_kept = not self.groups.sums_closest(group)
-        order = self.groups.order(head.inputs[0])
+        order = self.groups.in_memory(head.inputs[0])
         for n, (counter, length) in enumerate(sorted(inner, key=lambda loop: -order.index(int(loop[0].name[1:])))):
             vector = n == 0 and not along_kept
             step = [Loop(counter, number(0, INT64), number(length, INT64), tuple(step), vector)]

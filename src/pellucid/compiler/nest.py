@@ -97,8 +97,8 @@ class Sum:
 @dataclass(frozen=True, eq=False, slots=True)
 class Product:
     """A matrix product: for m in m_start..m_stop, n in 0..n_stop: `name` = Σ_k a·b for k in 0..k_stop, one k after the
-    other from 0 on by fma (of a single row or column, or of factors that both lie along k, in another order, always
-    the same); then `body` with m, n and `name`. `a` depends on m and k, `b` on k and n.
+    other from 0 on by fma (of a single row, of few columns, or of factors that both lie along k, in another order,
+    always the same); then `body` with m, n and `name`. `a` depends on m and k, `b` on k and n.
 
     sums : further counters that it is summed over, the first outermost, each with every k.
     """

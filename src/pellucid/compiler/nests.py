@@ -32,7 +32,7 @@ class Nests:
     orders : of the axes in memory, for values that do not have the last closest.
     """
 
-    def __init__(self, graph: Graph, orders: Orders, batched: frozenset[int], varying: frozenset[int]) -> None:
+    def __init__(self, graph: Graph, orders: Orders, batched: frozenset[int] | None, varying: frozenset[int]) -> None:
         self.graph, self.orders = graph, orders
         self.groups = Groups(graph, orders)
         self.elements: Elements = self.groups.elements
@@ -47,11 +47,13 @@ class Nests:
         return Loop(nest.planned.group.counters[axis], *self.row_bounds(nest, axis), tuple(body), vector, whole)
 
     def loops(self, nest: Nest, body: list[Statement], vector: bool = True, rows_only: bool = False) -> list[Statement]:
-        """The group's loops around a body; the innermost in vectors."""
+        """The group's loops around a body; the innermost in vectors, of a tall group that over its rows."""
         group = nest.planned.group
         axes = [a for a in group.order if group.shape[a] > 1]
         if rows_only and axes:
             axes.pop()
+        elif vector and group.is_tall:
+            return [self.axis_loop(nest, 0, [self.axis_loop(nest, 1, body, vector=False)], vector=True)]
         for n, axis in enumerate(reversed(axes)):
             body = [self.axis_loop(nest, axis, body, vector and n == 0)]
         return body

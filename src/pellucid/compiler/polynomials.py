@@ -15,6 +15,17 @@ def polynomial(x: Expr, coefficients: Sequence[float]) -> Expr:
     return result
 
 
+def side_by_side(x: Expr, coefficients: Sequence[float]) -> Expr:
+    """Estrin's scheme: pairs, pairs of pairs and so on, half of which need not wait for the others. It rounds a little
+    more, which does no harm in a polynomial that is a small part of a result."""
+    parts: list[Expr] = [number(c, x.dtype) for c in reversed(coefficients)]
+    while len(parts) > 1:
+        pairs = [fma(high, x, low) for low, high in zip(parts[::2], parts[1::2], strict=False)]
+        parts = [*pairs, *parts[2 * len(pairs) :]]
+        x = x * x
+    return parts[0]
+
+
 def raised(x: Expr, exponent: int) -> Expr:
     """A power by a whole number from 0 on, as few products as its bits allow."""
     result: Expr | None = None

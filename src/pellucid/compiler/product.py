@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pellucid.compiler.expressions import INT64, as_expr, fma, named
+from pellucid.compiler.expressions import INT64, Expr, Variable, affine, as_expr, fma, named
 from pellucid.compiler.llvm_copies import Assign, shape_of
-from pellucid.compiler.nest import Accumulator, Loop, Product, Statement
+from pellucid.compiler.nest import Accumulator, Loop, Product, Statement, Store, with_inner
 from pellucid.compiler.product_ahead import LINE
 from pellucid.compiler.product_blocks import FEW, Blocking, Blocks, rows_of
 from pellucid.compiler.product_depth import Deep
-from pellucid.compiler.product_lanes import LaneSums
+from pellucid.compiler.product_lanes import LaneSums, RowSums
 from pellucid.compiler.product_panel import is_contiguous
 from pellucid.compiler.tiers import Unsupported
 
@@ -38,6 +38,10 @@ _ROWS = {1: (16,), 2: (8,), 3: (8,), 4: (6,)}
 """The numbers of rows for a block of so many vectors, the best first, with 32 registers."""
 _SMALL = 1 << 17
 """Multiplications for which half the rows, and so half the code to compile, are enough."""
+_SHORT_ROW = 512
+"""So many k of some rows at once stay in a core's first cache."""
+_LONG_SUM = 4
+"""So many vectors of k are enough to sum in lanes along k."""
 _WIDE = 8
 """Vectors of a block of one or two rows, whose sums would otherwise wait for each other."""
 _ROWS_OF_16 = {1: (8,), 2: (6, 4), 3: (4,)}
@@ -98,14 +102,46 @@ def emit_product(e: Emitter, p: Product) -> None:
         return
     if any(name in e.changed(p) for name in e.names):
         raise Unsupported("a product's body combines into what was declared before it")
-    few_columns, many_rows = p.n_stop <= lanes // 4, rows_of(e, p)[1] >= lanes
-    if p.n_stop == 1 and p.k_stop >= lanes and is_contiguous(p.a, p.k) and is_contiguous(p.b, p.k):
+    both_along_k = is_contiguous(p.a, p.k) and is_contiguous(p.b, p.k)
+    many_rows = rows_of(e, p)[1] >= lanes
+    # Of a result that lies column by column even more columns go one after the other than a quarter vector holds.
+    few_columns = p.n_stop <= (FEW if _lies_along_m(p) or is_contiguous(p.a, p.m) else lanes // 4)
+    if few_columns and many_rows and lanes <= p.k_stop <= _SHORT_ROW and _lies_along_m(p) and _is_along_k(p):
+        RowSums(e, p).all()
+    elif p.n_stop == 1 and p.k_stop >= lanes and both_along_k:
         _along_k(e, p)
     elif few_columns and many_rows and (is_contiguous(p.a, p.m) or p.k_stop <= FEW):
+        _along_m(e, p)
+    elif p.n_stop <= FEW and p.k_stop >= _LONG_SUM * lanes and _is_near(p.a, p.k) and _is_near(p.b, p.k):
+        LaneSums(e, p).all()
+    elif p.n_stop == 1 and any(affine(s.index)[1].get(p.n, 0) == 0 for s in _stores(p)):
         _along_m(e, p)
     else:
         plan = blocking(e, p)
         (Deep(e, p, plan) if plan.strips and p.k_stop >= DEEP else Blocks(e, p, plan)).all()
+
+
+def _is_along_k(p: Product) -> bool:
+    """Whether a row of the first factor lies along k, and the second factor's k lie near each other."""
+    return is_contiguous(p.a, p.k) and _is_near(p.b, p.k)
+
+
+def _is_near(x: Expr, along: Variable) -> bool:
+    """Whether an expression reads elements along a counter that are few apart, or each of which is looked up."""
+    if x.op != "load":
+        return False
+    terms = affine(x.args[1])[1]
+    return 0 < terms.get(along, 0) <= FEW or any(is_contiguous(t, along) for t in terms if isinstance(t, Expr))
+
+
+def _lies_along_m(p: Product) -> bool:
+    """Whether all that a product's body writes lies side by side along the rows."""
+    stores = _stores(p)
+    return bool(stores) and all(affine(s.index)[1].get(p.m) == 1 for s in stores)
+
+
+def _stores(p: Product) -> list[Store]:
+    return [s for s in with_inner(p.body) if isinstance(s, Store)]
 
 
 def _along_k(e: Emitter, p: Product) -> None:

@@ -1,9 +1,9 @@
 """A product whose factors both lie along k comes in; LLVM instructions leave. Called by product.
 
 Lanes are k, so that nothing has to be turned: the gradient of a convolution's kernel, whose sums run over all samples
-and places. Rows and columns are taken in blocks whose sums stay in registers, a vector each, whose lanes are added
-when all is summed. The order of additions depends on the block's number of columns alone, which is the same for all
-threads.
+and places, that of a small weight, whose sums run over a long batch, and products of few columns. Rows and columns are
+taken in blocks whose sums stay in registers, a vector each, whose lanes are added when all is summed. The order of
+additions depends on the block's number of columns alone, which is the same for all threads.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pellucid.compiler.expressions import INT64, Expr
 from pellucid.compiler.llvm_expressions import Place, first_lanes, varying
 from pellucid.compiler.llvm_writer import NOTHING, Value, literal
 from pellucid.compiler.nest import Product
 from pellucid.compiler.product_blocks import rows_of
-from pellucid.compiler.product_panel import Rows, number
+from pellucid.compiler.product_panel import Rows, is_contiguous, number
 
 if TYPE_CHECKING:
     from pellucid.compiler.emit_llvm import Emitter
@@ -54,8 +55,16 @@ class LaneSums(Rows):
         e.loop(self.start, self.stop, self.rows, self.changed, [], row)
 
     def _tile(self, m: Value, n: Value, columns: int) -> None:
-        e, p, lanes = self.e, self.p, self.lanes
+        e = self.e
         places = [self._place(m, r) for r in range(self.rows)]
+        sums = self._sums(places, n, columns)
+        for r, place in enumerate(places):
+            totals = [e.across("add", sums[f"{r} {c}"]) for c in range(columns)]
+            self._row(m, r, place, n, totals)
+
+    def _sums(self, places: Sequence[Place], n: Value, columns: int) -> dict[str, Value]:
+        """The sums of a block, each in the lanes of a vector still."""
+        e, p, lanes = self.e, self.p, self.lanes
         keys = [f"{r} {c}" for r in range(self.rows) for c in range(columns)]
         vectors, rest = divmod(p.k_stop, lanes)
         side = min(max(_IN_FLIGHT // len(keys), 1), max(vectors, 1))
@@ -81,9 +90,7 @@ class LaneSums(Rows):
         for part in parts[1:]:
             for key in keys:
                 sums[key] = e.operation("+", [sums[key], part[key]], p.dtype)
-        for r, place in enumerate(places):
-            totals = [e.across("add", sums[f"{r} {c}"]) for c in range(columns)]
-            self._row(m, r, place, n, totals)
+        return sums
 
     def _place(self, m: Value, row: int) -> Place:
         """Where a row of a block is; a row beyond the end is the last one again."""
@@ -107,14 +114,22 @@ class LaneSums(Rows):
         factors = []
         for c in range(columns):
             self.enter(p.k, {p.n: (varying(n), c), p.k: k}, mask)
-            factors.append(e.value(p.b))
+            factors.append(self._or_nothing(p.b, mask))
         for r, place in enumerate(places):
             self.enter(p.k, {p.m: place, p.k: k}, mask)
-            a = e.value(p.a)
+            a = self._or_nothing(p.a, mask)
             for c, b in enumerate(factors):
                 key = f"{r} {c}"
                 sums[key] = e.operation("fma", [a, b, sums[key]], p.dtype)
         self.leave()
+
+    def _or_nothing(self, x: Expr, mask: Value | None) -> Value:
+        """A factor, 0 in lanes that do not exist; read one by one they would repeat the first."""
+        e = self.e
+        value = e.value(x)
+        if mask is None or is_contiguous(x, self.p.k):
+            return value
+        return e.select(mask, e.splat(value, self.lanes), literal(0, x.dtype, self.lanes))
 
     def _row(self, m: Value, row: int, place: Place, n: Value, totals: list[Value]) -> None:
         """The body for a row's sums, if there is such a row."""
@@ -132,3 +147,44 @@ class LaneSums(Rows):
         else:
             exists = e.compared("<", e.whole("add", m, number(row)), self.stop)
             e.when(exists, self.changed, [], write)
+
+
+class RowSums(LaneSums):
+    """A product of few columns whose results lie along the rows: a block is as many rows as a vector has lanes, whose
+    sums become one vector, so that the body is computed for all of them at once."""
+
+    def __init__(self, e: Emitter, p: Product) -> None:
+        super().__init__(e, p)
+        self.rows, self.columns = self.lanes, 1
+
+    def all(self) -> None:
+        """Every block."""
+        e, lanes = self.e, self.lanes
+        length = e.whole("sub", self.stop, self.start)
+        if length.whole is not None:
+            whole = number(length.whole // lanes * lanes)
+        else:
+            whole = e.pure(f"and {length}, {-lanes}", INT64, 1, length)
+        middle = e.whole("add", self.start, whole)
+        self.exact = True
+        e.loop(self.start, middle, lanes, self.changed, [], lambda m: self._block(m, None))
+        if rows_of(e, self.p)[0] % lanes == 0:
+            return
+        self.exact = False
+
+        def rest(m: Value) -> None:
+            left = e.whole("sub", self.stop, m)
+            self._block(m, first_lanes(left.whole, lanes) if left.whole is not None else e.lanes_below(left, lanes))
+
+        e.loop(middle, self.stop, lanes, self.changed, [], rest)
+
+    def _block(self, m: Value, mask: Value | None) -> None:
+        e, p = self.e, self.p
+        places = [self._place(m, r) for r in range(self.rows)]
+        for c in range(p.n_stop):
+            sums = self._sums(places, number(c), 1)
+            total = e.joined([e.across("add", sums[f"{r} 0"]) for r in range(self.rows)])
+            copy = self.enter(p.m, {p.m: (varying(m), 0), p.n: (varying(number(c)), 0)}, mask)
+            copy.names[p.name] = varying(total)
+            e.write_copies([copy], p.body)
+            self.leave()
