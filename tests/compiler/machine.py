@@ -14,6 +14,7 @@ from llvmlite import binding
 from pellucid.compiler.emit_llvm import emit
 from pellucid.compiler.engine import compiled
 from pellucid.compiler.expressions import Buffer, Variable
+from pellucid.compiler.llvm_shares import FIRST, shares
 from pellucid.compiler.native import Native
 from pellucid.compiler.nest import Call, Kernel, Program
 from pellucid.compiler.prepared import places
@@ -72,14 +73,15 @@ class Compiled:
         kinds = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
         self.drive = ctypes.CFUNCTYPE(ctypes.c_int64, *kinds)(self.engine.get_function_address("drive"))
 
-    def run(self, arrays, threads=1, first=0, last=1):
+    def run(self, arrays, threads=1, first=0, last=1, memory=None):
         addresses = [arrays[b.name].ctypes.data for b in self.program.buffers]
         table = (ctypes.c_void_p * len(addresses))(*addresses)
-        barrier = np.zeros(32, np.int64)
+        if memory is None:
+            memory = np.array([0] * FIRST + shares(len(self.program.phases), threads), np.int64)
         done = [None] * threads
 
         def work(t):
-            done[t] = self.drive(table, t, threads, barrier.ctypes.data, first, last)
+            done[t] = self.drive(table, t, threads, memory.ctypes.data, first, last)
 
         workers = [threading.Thread(target=work, args=(t,)) for t in range(threads)]
         for worker in workers:
@@ -109,5 +111,5 @@ def run(body, arrays, used, extent=1, threads=1, **options):
 def native(program):
     """A program on the library's own way to machine code: by its cache, with what binding must know."""
     text, target = emit(program, host()), host()
-    table = Table(places(program), program.notes.get("flops", 10**9))
+    table = Table(places(program), program.notes.get("flops", 10**9), len(program.phases))
     return Native(compiled(text, lambda: (text, b""), target), table)

@@ -522,13 +522,31 @@ def test_what_does_not_change_is_computed_once():
     slow = function("sqrt", load(source, I)) / 3.0
     inner = loop(J, 100, Store(out, variable(I) * 100 + variable(J), slow + cast(variable(J), FLOAT64)), vector=True)
     body = [loop(I, 5, inner)]
-    text = emit(program(body, [source, out]), host())
+    text = emit(program(body, [source, out]), host()).partition("void @kernel(")[2].partition("\n}")[0]
     assert text.count("fdiv") == 1
     before, after = text.split("call double @llvm.sqrt.f64", 1)
     assert before.count("phi") == 1
     assert "phi" in after
     run(body, arrays, [source, out])
     np.testing.assert_allclose(arrays["out"], np.sqrt(np.arange(5.0))[:, None] / 3 + np.arange(100), rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_a_long_function_of_scalars_is_written_once_and_called(dtype):
+    a, b = pairs(dtype)
+    arrays = {"a": a, "b": b, "out": np.zeros(len(a), dtype), "back": np.zeros(len(a), dtype)}
+    *sources, out, back = buffers(**arrays)
+    x, y = (load(source, I) for source in sources)
+    stores = Store(out, variable(I), function("power", x, y)), Store(back, variable(I), function("power", y, x))
+    body = [loop(I, len(a), *stores)]
+    text = emit(program(body, [*sources, out, back]), host())
+    name = "@power_f32(" if dtype is np.float32 else "@power_f64("
+    assert [line.split()[0] for line in text.splitlines() if name in line and "call" not in line] == ["define"]
+    assert text.count(f"call {'float' if dtype is np.float32 else 'double'} {name}") == 2
+    run(body, arrays, [*sources, out, back])
+    # In vectors it is written in place; the bits are the same.
+    same(arrays["out"], elementwise(lambda x, y: function("power", x, y), a, b, out=dtype))
+    same(arrays["back"], elementwise(lambda x, y: function("power", y, x), a, b, out=dtype))
 
 
 # Slices

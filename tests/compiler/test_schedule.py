@@ -95,3 +95,13 @@ def test_a_recurrent_layer_waits_no_more_for_more_places():
         return planned(step, np.ones((places, 32, 6), "f4")).phases
 
     assert phases(9) == phases(5)
+
+
+def test_who_adds_into_an_element_step_by_step_does_it_unseen():
+    """Every thread may compute a few numbers for itself, but not where others would see half of a sum."""
+    model = nn.Sequential(nn.Embedding(7, 4, scale_grad_by_freq=True), nn.Flatten(), nn.Linear(12, 10))
+    words = np.random.default_rng(0).integers(0, 7, (6, 3))
+    found = planned(train_step(model, optim.SGD(model.parameters(), lr=0.1)), words, data(6)[1])
+    counts = [p for p in found.planned if p.group.kind == "add"]
+    assert len(counts) == 2
+    assert all(p.mode != "replicated" for p in counts)

@@ -65,7 +65,7 @@ def program(dtype, form):
     if form == "one step":
         return lowered_with_table(found.graph)[0].program
     assert found.settings
-    return lowered_with_table(found.graph, batched=True, varying=[t for t, _ in found.settings])[0].program
+    return lowered_with_table(found.graph, batched="rows", varying=[t for t, _ in found.settings])[0].program
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -301,3 +301,12 @@ def test_noise_costs_little() -> None:
 
     total, _ = simulated(times, 600)
     assert total < 1.15 * sum(times(number, 2) for number in range(600))
+
+
+@pytest.mark.parametrize(("seconds", "steps"), [(1e-4, 30), (1e-6, 1000), (0.5, 1)])
+def test_the_other_number_is_tried_for_a_short_while(seconds: float, steps: int) -> None:
+    busy = Busy(2)
+    while busy.threads == 2:
+        assert busy.steps(1000) == 1000
+        busy.took(seconds)
+    assert busy.steps(1000) == steps

@@ -61,6 +61,7 @@ def emit(program: Program, target: Target) -> str:
             unit = math.gcd(unit, call.extent, call.grain if call.shared else 0)
             rows[call.kernel] = unit, max(most, call.extent)
     intrinsics: set[str] = set()
+    called: dict[str, str] = {}
     # Equal layers have equal kernels: one function serves them, each with a table of addresses of its own.
     sizes = {b.number: b.dtype.itemsize for b in program.buffers}
     functions: dict[str, Function] = {}
@@ -72,9 +73,10 @@ def emit(program: Program, target: Target) -> str:
         addresses = tuple([(number, sizes[number] * into) for number, (_, into) in emitter.table.items()])
         used[kernel] = first._replace(addresses=addresses)
         intrinsics |= emitter.intrinsics
+        called |= emitter.called
     main, declarations = driver(program, target, used)
     head = [f"; {program.name}", f'target triple = "{target.triple}"', *sorted(intrinsics | declarations)]
-    texts = [f.text.replace("@kernel", f"@{f.name}", 1) for f in functions.values()]
+    texts = [*called.values(), *(f.text.replace("@kernel", f"@{f.name}", 1) for f in functions.values())]
     return "\n\n".join(["\n".join(head), *texts, main, _attributes(target)]) + "\n"
 
 

@@ -1,9 +1,10 @@
 """The barrier between threads and the driver that runs a program's phases step after step, as LLVM text. Called by
 emit_llvm.
 
-The barrier's memory is 32 int64: the count of arrived threads at 0 and the generation at 16, on lines of their own. The
-last thread to arrive sets the count back and opens the next generation; the others look for it some 50 times, then
-give the processor away between looks, since another process may hold the thread that they wait for.
+The barrier's memory is int64: the count of arrived threads at 0 and the generation at 16, on lines of their own, and
+from 32 on how rows are shared. The last thread to arrive sets the count back and opens the next generation; the others
+look for it some 50 times, then give the processor away between looks, since another process may hold the thread that
+they wait for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from pellucid.compiler import llvm_shares
 from pellucid.compiler.nest import Call, Kernel, Program
 from pellucid.compiler.target import Target
 
@@ -21,14 +23,20 @@ _PAUSES = {
     "arm64": ("@llvm.aarch64.isb", "i32 15"),
 }
 
-_BARRIER = """define internal void @barrier(ptr %barrier, i64 %threads) noinline nounwind {{
+_BARRIER = """define internal void @barrier(ptr %barrier, i64 %threads, ptr %shares) noinline nounwind {{
 entry:
   %gate = getelementptr i64, ptr %barrier, i64 16
   %old = load atomic i64, ptr %gate acquire, align 8
   %before = atomicrmw add ptr %barrier, i64 1 acq_rel
   %arrived = add i64 %before, 1
   %last = icmp eq i64 %arrived, %threads
-  br i1 %last, label %open, label %look
+  br i1 %last, label %all_there, label %look
+all_there:
+  %stays = icmp eq ptr %shares, null
+  br i1 %stays, label %open, label %move
+move:
+  call void @move_shares(ptr %shares, i64 %threads)
+  br label %open
 open:
   store atomic i64 0, ptr %barrier monotonic, align 8
   %next = add i64 %old, 1
@@ -65,63 +73,106 @@ class Function(NamedTuple):
 def driver(program: Program, target: Target, functions: Mapping[Kernel, Function]) -> tuple[str, set[str]]:
     """The barrier and `drive`, and what they declare."""
     declarations = {"declare void @pl_yield()"}
+    machine = target.triple.split("-")[0]
     pause = ""
-    name, argument = _PAUSES.get(target.triple.split("-")[0], ("", ""))
+    name, argument = _PAUSES.get(machine, ("", ""))
     if name:
         pause = f"  call void {name}({argument})\n"
         declarations.add(f"declare void {name}({argument.split(' ')[0]})")
-    return _BARRIER.format(spins=_SPINS, pause=pause) + "\n\n" + _drive(program, functions), declarations
+    clock = llvm_shares.CLOCKS.get(machine)
+    texts = [llvm_shares.moving(), _BARRIER.format(spins=_SPINS, pause=pause), *([clock] if clock else ())]
+    return "\n\n".join([*texts, _drive(program, functions, clocked=clock is not None)]), declarations
 
 
-def _drive(program: Program, functions: Mapping[Kernel, Function]) -> str:
+def _drive(program: Program, functions: Mapping[Kernel, Function], clocked: bool) -> str:
+    addresses = [a for phase in program.phases for call in phase for a in functions[call.kernel].addresses]
     lines = [
         "define i64 @drive(ptr %table, i64 %thread, i64 %threads, ptr %barrier, i64 %first, i64 %last) #0 {",
         "entry:",
-        "  %alone = icmp eq i64 %threads, 1",
-        "  %after = add i64 %thread, 1",
-    ]
-    calls = [call for phase in program.phases for call in phase]
-    shares: dict[Any, int] = {}
-    for call in calls:
-        if _share(call) not in shares:
-            shares[_share(call)] = len(shares)
-            lines += _rows(shares[_share(call)], call)
-    addresses = [a for call in calls for a in functions[call.kernel].addresses]
-    lines += _tables(len(addresses))
-    lines += [
+        *_tables(len(addresses)),
         "ready:",
         "  %any = icmp slt i64 %first, %last",
-        "  br i1 %any, label %step, label %end",
-        "step:",
-        "  %s = phi i64 [ %first, %ready ], [ %next, %done ]",
-    ]
-    number = start = 0
-    for place, phase in enumerate(program.phases):
-        for call in phase:
-            function, rows = functions[call.kernel], shares[_share(call)]
-            lines += [
-                f"  br i1 %some{rows}, label %call{number}, label %called{number}",
-                f"call{number}:",
-                f"  %table{number} = getelementptr ptr, ptr %tables, i64 {start}",
-                f"  call void @{function.name}(ptr %table{number}, i64 %lo{rows}, i64 %hi{rows}, i64 %s)",
-                f"  br label %called{number}",
-                f"called{number}:",
-            ]
-            number, start = number + 1, start + len(function.addresses)
-        lines += _wait(f"phase{place}")
-    lines += [
-        "  br label %done",
-        "done:",
-        "  %next = add i64 %s, 1",
-        "  %again = icmp slt i64 %next, %last",
-        "  br i1 %again, label %step, label %end",
+        "  br i1 %any, label %count, label %end",
+        "count:",
+        "  %alone = icmp eq i64 %threads, 1",
+        "  br i1 %alone, label %step_alone, label %meet",
+        *_alone(program, functions),
+        *_together(program, functions, clocked),
         "end:",
-        "  %stop = phi i64 [ %first, %ready ], [ %next, %done ]",
+        "  %stop = phi i64 [ %first, %ready ], [ %next_alone, %step_alone ], [ %next, %done ]",
         "  %steps = sub i64 %stop, %first",
         "  ret i64 %steps",
         "}",
     ]
     return "\n".join([*_constants(addresses), "", *lines])
+
+
+def _alone(program: Program, functions: Mapping[Kernel, Function]) -> list[str]:
+    """The steps of a thread that has all rows and nobody to wait for."""
+    lines = ["step_alone:", "  %s_alone = phi i64 [ %first, %count ], [ %next_alone, %step_alone ]"]
+    start = 0
+    for number, call in enumerate(call for phase in program.phases for call in phase):
+        function = functions[call.kernel]
+        lines += [
+            f"  %table_alone{number} = getelementptr ptr, ptr %tables, i64 {start}",
+            f"  call void @{function.name}(ptr %table_alone{number}, i64 0, i64 {call.extent}, i64 %s_alone)",
+        ]
+        start += len(function.addresses)
+    return [
+        *lines,
+        "  %next_alone = add i64 %s_alone, 1",
+        "  %again_alone = icmp slt i64 %next_alone, %last",
+        "  br i1 %again_alone, label %step_alone, label %end",
+    ]
+
+
+def _together(program: Program, functions: Mapping[Kernel, Function], clocked: bool) -> list[str]:
+    """The steps of one of several threads, which has some rows of each call and waits after each phase."""
+    lines = [
+        "meet:",
+        "  %after = add i64 %thread, 1",
+        *llvm_shares.found(),
+        "  br label %step",
+        "step:",
+        "  %s = phi i64 [ %first, %meet ], [ %next, %done ]",
+        *llvm_shares.turn(),
+        f"  br label %{'phase0' if program.phases else 'done'}",
+    ]
+    number = start = 0
+    for place, phase in enumerate(program.phases):
+        lines += [f"phase{place}:", *llvm_shares.cuts(place)]
+        rows: dict[Any, str] = {}
+        for call in phase:
+            if _share(call) not in rows:
+                rows[_share(call)] = f"{place}_{len(rows)}"
+                lines += llvm_shares.rows(rows[_share(call)], place, call)
+        telling = llvm_shares.most_shared(phase) if clocked else None
+        if telling is not None:
+            lines += llvm_shares.clocked(place)
+        for call in phase:
+            function, share = functions[call.kernel], rows[_share(call)]
+            lines += [
+                f"  br i1 %some{share}, label %call{number}, label %called{number}",
+                f"call{number}:",
+                f"  %table{number} = getelementptr ptr, ptr %tables, i64 {start}",
+                f"  call void @{function.name}(ptr %table{number}, i64 %lo{share}, i64 %hi{share}, i64 %s)",
+                f"  br label %called{number}",
+                f"called{number}:",
+            ]
+            number, start = number + 1, start + len(function.addresses)
+        moved = "null"
+        if telling is not None:
+            moved = f"%moved{place}"
+            lines += llvm_shares.told(place, rows[_share(telling)])
+        after = f"phase{place + 1}" if place + 1 < len(program.phases) else "done"
+        lines += [f"  call void @barrier(ptr %barrier, i64 %threads, ptr {moved})", f"  br label %{after}"]
+    return [
+        *lines,
+        "done:",
+        "  %next = add i64 %s, 1",
+        "  %again = icmp slt i64 %next, %last",
+        "  br i1 %again, label %step, label %end",
+    ]
 
 
 def _constants(addresses: list[tuple[int, int]]) -> list[str]:
@@ -161,34 +212,3 @@ _FILL = """fill:
 def _share(call: Call) -> Any:
     """What a thread's rows of a call depend on."""
     return call.extent, call.grain, call.shared, call.everyone
-
-
-def _rows(n: int, call: Call) -> list[str]:
-    """The rows lo up to hi of this thread, as nest.Call.rows has them."""
-    if call.everyone or not call.shared:
-        return [
-            f"  %some{n} = icmp {'sge' if call.everyone else 'eq'} i64 %thread, 0",
-            f"  %lo{n} = add i64 0, 0",
-            f"  %hi{n} = add i64 {call.extent}, 0",
-        ]
-    units = -(-call.extent // call.grain)
-    lines = []
-    for name, thread in (("lo", "%thread"), ("hi", "%after")):
-        lines += [
-            f"  %{name}{n}_a = mul i64 {thread}, {units}",
-            f"  %{name}{n}_b = udiv i64 %{name}{n}_a, %threads",
-            f"  %{name}{n}_c = mul i64 %{name}{n}_b, {call.grain}",
-            f"  %{name}{n}_d = icmp slt i64 %{name}{n}_c, {call.extent}",
-            f"  %{name}{n} = select i1 %{name}{n}_d, i64 %{name}{n}_c, i64 {call.extent}",
-        ]
-    return [*lines, f"  %some{n} = icmp slt i64 %lo{n}, %hi{n}"]
-
-
-def _wait(name: str) -> list[str]:
-    return [
-        f"  br i1 %alone, label %{name}, label %wait_{name}",
-        f"wait_{name}:",
-        "  call void @barrier(ptr %barrier, i64 %threads)",
-        f"  br label %{name}",
-        f"{name}:",
-    ]

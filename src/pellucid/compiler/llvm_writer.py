@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ _TYPES[POINTER] = "ptr"
 NOTHING: frozenset[Any] = frozenset()
 
 
+@lru_cache(1024)
 def type_of(dtype: DType, lanes: int = 1) -> str:
     """LLVM's type of a dtype in registers.
 
@@ -206,9 +208,11 @@ class Writer:
 
     def _keep(self, table: dict[Any, Value], key: Any, value: Value) -> None:
         table[key] = value
-        depth = min(value.level + 1, len(self.scopes) - 1)
-        if depth > value.level and self.scopes[depth].sure:
-            depth = value.level
+        depth, deepest = value.level + 1, len(self.scopes) - 1
+        if depth > deepest:
+            depth = deepest
+        elif self.scopes[depth].sure:
+            depth -= 1
         self.scopes[depth].remembered.append((table, key))
 
     def _depends(self, table: dict[Any, Value], key: Any, reads: Iterable[Any]) -> None:

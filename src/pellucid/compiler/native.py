@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from pellucid._typing import Array, DType, Shape
-from pellucid.compiler.engine import Code
+from pellucid.compiler.engine import Code, arguments
+from pellucid.compiler.llvm_shares import FIRST, shares
 from pellucid.compiler.table import Place, Table
 from pellucid.compiler.threads import renew_after_fork, spmd
 from pellucid.errors import GraphError
@@ -23,8 +24,6 @@ from pellucid.errors import GraphError
 _SHORT_FLOPS = 400_000
 """A step of no more work than this, some 10 microseconds, keeps Python's lock: to give it away and to get it back
 would cost more, and up to 5 ms where another thread wants it."""
-
-_BARRIER_WORDS = 32
 
 
 class Native:
@@ -35,6 +34,7 @@ class Native:
         self._places = [table.places.get(n) for n in range(1 + max(table.places, default=-1))]
         self._drive = code.function()
         self._keeps_gil = table.flops <= _SHORT_FLOPS
+        self._phases = table.phases
         self._begin()
 
     def unbound(self) -> Native:
@@ -49,19 +49,20 @@ class Native:
         self._arrays: list[Array | None] = [None] * size
         self._missing = sum(place is not None for place in self._places)
         self._table = (ctypes.c_uint64 * size)()
-        self._barrier = (ctypes.c_int64 * _BARRIER_WORDS)()
         self._lock = threading.Lock()
-        self._pointers = (
-            ctypes.c_void_p(ctypes.addressof(self._table)),
-            ctypes.c_void_p(ctypes.addressof(self._barrier)),
-        )
+        self._meet(1)
         self._once = self._part(0, 1, 0, 1, keeps_gil=self._keeps_gil)
         renew_after_fork(self)
 
     def renew(self) -> None:
         """In a forked process: no thread holds the lock, none is at the barrier."""
         self._lock = threading.Lock()
-        ctypes.memset(self._barrier, 0, ctypes.sizeof(self._barrier))
+        self._meet(1)
+
+    def _meet(self, threads: int) -> None:
+        """Make the memory by which so many threads wait for each other and share rows."""
+        words = [0] * FIRST + (shares(self._phases, threads) if threads > 1 else [])
+        self._threads, self._barrier = threads, (ctypes.c_int64 * len(words))(*words)
 
     def bind(self, number: int, array: Array) -> None:
         """Let an array stand in for a buffer, until another does; it is kept alive so long.
@@ -94,21 +95,29 @@ class Native:
         Returns
             int: the number of steps done
         """
+        if threads == 1 and first == 0 and last == 1:
+            return self.run_once()
         if self._missing:
             raise self._unbound()
         with self._lock:  # a second thread of Python waits: arrays and barrier are for one run at a time
-            if threads == 1 and first == 0 and last == 1:
-                return self._once()
             if threads > 1:
                 return spmd(lambda thread, count: self._part(thread, count, first, last), threads)[0]
             return self._part(0, 1, first, last)()
 
+    def run_once(self) -> int:
+        """As `run()`, by the shortest way."""
+        if self._missing:
+            raise self._unbound()
+        with self._lock:
+            return self._once()
+
     def _part(self, thread: int, threads: int, first: int, last: int, keeps_gil: bool = False) -> Callable[[], int]:
-        """The call of one thread. Its arguments are C's already: ctypes would convert them anew in every call."""
+        """The call of one thread."""
+        if threads not in (1, self._threads):
+            self._meet(threads)
         function = self._code.function(keeps_gil=True) if keeps_gil else self._drive
-        table, barrier = self._pointers
-        whole = ctypes.c_int64
-        return partial(function, table, whole(thread), whole(threads), barrier, whole(first), whole(last))
+        table, barrier = ctypes.byref(self._table), ctypes.byref(self._barrier)
+        return partial(function, *arguments(table, thread, threads, barrier, first, last))
 
     def _unbound(self) -> GraphError:
         names = [p.name for p, a in zip(self._places, self._arrays, strict=True) if p is not None and a is None]

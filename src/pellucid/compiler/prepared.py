@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from pellucid.compiler.collecting import uncollected
 from pellucid.compiler.engine import available, compiled, problem
 from pellucid.compiler.native import Native
 from pellucid.compiler.table import Place, Table
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
     from pellucid.compiler.nest import Program
 
 
+Batched = Literal["rows", "whole"] | None
+
+
 class Prepared:
     """A graph as machine code that is not bound to any state yet: one serves all graphs that are alike.
 
     Parameters
-        batched : whether it picks its batches itself
+        batched : whether it does many steps at a call: on "rows" that it picks itself from a data set, or each time on
+            the "whole" of it
         varying : captured numbers that are given for every step
         columns : captured values that lie column by column whatever the graph does with them, by number
     Raises
@@ -39,7 +44,7 @@ class Prepared:
     def __init__(
         self,
         graph: Graph,
-        batched: bool = False,
+        batched: Batched = None,
         varying: Sequence[Tensor] = (),
         columns: frozenset[int] = frozenset(),
     ) -> None:
@@ -47,6 +52,7 @@ class Prepared:
             raise Unsupported(str(problem()))
         target = host()
 
+        @uncollected()
         def made() -> tuple[str, bytes]:
             from pellucid.compiler.emit_llvm import emit
 
@@ -94,7 +100,7 @@ def _names(graph: Graph) -> list[str]:
 
 
 def lowered_with_table(
-    graph: Graph, batched: bool = False, varying: Sequence[Tensor] = (), columns: frozenset[int] = frozenset()
+    graph: Graph, batched: Batched = None, varying: Sequence[Tensor] = (), columns: frozenset[int] = frozenset()
 ) -> tuple[Lowered, Table]:
     """The program of a graph, and what must be known to bind it; the parameters are those of `Prepared`."""
     from pellucid.compiler.layout import orders
@@ -106,7 +112,8 @@ def lowered_with_table(
     order = {**orders(own, columns), **pictures}
     place = {id(c.tensor): n for n, c in enumerate(own.captured)}
     given = [place.get(id(t)) for t in varying]
-    batches = frozenset(range(len(own.inputs))) if batched else frozenset()
+    picked = frozenset(range(len(own.inputs))) if batched == "rows" else frozenset()
+    batches = None if batched is None else picked
     lowered = lower(own, order, batches, frozenset(n for n in given if n is not None))
     numbers, recorded = lowered.captured, {id(c.tensor) for c in graph.captured}
     left = {
@@ -117,6 +124,7 @@ def lowered_with_table(
     return lowered, Table(
         places(lowered.program),
         lowered.program.notes["flops"],
+        len(lowered.program.phases),
         lowered.inputs,
         lowered.outputs,
         [None if n is None else numbers[n] for n in given],

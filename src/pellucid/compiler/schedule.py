@@ -22,6 +22,8 @@ Mode = Literal["shared", "replicated", "single"]
 
 _WORTH_SHARING = 256
 _ROWS_A_UNIT = 8
+_STEP_BY_STEP = ("add", "border")
+"""Groups that write to an element more than once: a thread that does so must not be seen at it by others."""
 _ELEMENTS_A_UNIT = 64
 
 
@@ -99,8 +101,10 @@ def _placed(group: Group, groups: Groups, places: dict[int, Planned], updated: d
     ]
     if extent > grain and _work(group) >= _WORTH_SHARING:
         mode: Mode = "shared"
-    elif any(r in updated or r in groups.required for r in _results(group)) or any(
-        source.mode != "replicated" for source, _, _ in sources
+    elif (
+        any(r in updated or r in groups.required for r in _results(group))
+        or any(source.mode != "replicated" for source, _, _ in sources)
+        or group.kind in _STEP_BY_STEP
     ):
         mode = "single"
     else:

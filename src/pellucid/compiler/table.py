@@ -36,6 +36,7 @@ class Table:
 
     places : by buffer number.
     flops : operations of a step.
+    phases : between which its threads wait for each other.
     inputs, outputs : by position.
     varying : of captured numbers that are given for every step; None where the passes have left nothing of one.
     captured : of the captured tensors that the passes have left, by position in the graph.
@@ -47,6 +48,7 @@ class Table:
 
     places: Mapping[int, Place]
     flops: int
+    phases: int
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
     varying: list[int | None] = field(default_factory=list)
@@ -62,6 +64,7 @@ class Table:
         document = {
             "places": [[n, p.name, p.dtype.name, p.shape, p.strides, p.written] for n, p in self.places.items()],
             "flops": self.flops,
+            "phases": self.phases,
             "inputs": self.inputs,
             "outputs": self.outputs,
             "varying": self.varying,
@@ -85,6 +88,7 @@ class Table:
         return Table(
             {n: Place(name, np.dtype(d), tuple(s), tuple(t), w) for n, name, d, s, t, w in document["places"]},
             document["flops"],
+            document["phases"],
             document["inputs"],
             document["outputs"],
             document["varying"],

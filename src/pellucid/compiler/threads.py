@@ -232,6 +232,7 @@ class Busy:
     """
 
     _WARM_UP, _FIRST_WAIT, _LONGEST_WAIT = 2, 8, 64
+    _TRIAL_S = 3e-3
     _RECENT = 3
     _SLOWER = 1.5
 
@@ -241,6 +242,12 @@ class Busy:
         self._times: deque[float] = deque(maxlen=self._RECENT)
         self._normal = math.inf
         self._wait, self._rested = self._WARM_UP, 0
+
+    def steps(self, most: int) -> int:
+        """How many steps to do before the next `took`: all, or a few where the other number is tried."""
+        if self.threads == self._chosen:
+            return most
+        return min(most, max(1, int(self._TRIAL_S / min(self._times))))
 
     def took(self, seconds: float) -> int:
         """Note what a step of the latest chunk took, on average, and choose for the next.
