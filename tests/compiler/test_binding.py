@@ -144,6 +144,34 @@ def test_a_history_from_before_a_step_is_refused(how):
 
 
 @pytest.mark.parametrize("how", ["numpy", "llvm"])
+def test_steps_in_a_row_leave_later_histories_alone_and_refuse_earlier_ones(how):
+    if how == "llvm":
+        pytest.importorskip("llvmlite")
+    w = pl.Tensor(np.ones((3, 4), "f4"), requires_grad=True)
+
+    def step(x):
+        with pl.no_grad():
+            w.assign(w - x)
+        return w.sum()
+
+    step = pl.compile(step)
+    with tier(how):
+        for between in (0, 1, 2, 3):  # steps of which nothing tells the time apart
+            losses = []
+            for _ in range(3):
+                w.grad = None
+                loss = (w * w).sum()
+                loss.backward()
+                assert w.grad.tolist() == (w * 2.0).tolist()
+                losses.append((w.detach().reshape((12,)) * w.reshape((12,))).sum())
+                for _ in range(1 + between):
+                    step(np.float32(0.1))
+            for loss in losses:
+                with pytest.raises(GradientError):
+                    loss.backward()
+
+
+@pytest.mark.parametrize("how", ["numpy", "llvm"])
 def test_a_number_of_numpys_may_stand_for_an_array(how, monkeypatch):
     if how == "llvm":
         pytest.importorskip("llvmlite")

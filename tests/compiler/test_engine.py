@@ -53,17 +53,21 @@ def compiled(ir: str) -> engine.Code:
 
 
 def called(code: engine.Code) -> int:
-    return code.function()(None, 0, 1, None, 0, 1)
+    return code.function()(*engine.arguments(None, 0, 1, None, 0, 1))
 
 
 @pytest.mark.parametrize("keeps_gil", [False, True])
 def test_arguments_arrive_in_their_places(keeps_gil: bool) -> None:
     code = compiled(DRIVE.format(body=SUM))
     table, barrier = np.array([10**6], np.int64), np.zeros(1, np.int64)
-    function = code.function(keeps_gil)
-    assert function(table.ctypes.data, 1, 2, barrier.ctypes.data, 3, 4) == 1_004_312
+    function, given = code.function(keeps_gil), (table.ctypes.data, 1, 2, barrier.ctypes.data, 3, 4)
+    arguments = engine.arguments(*given)
+    for _ in range(2):
+        assert function(*arguments) == 1_004_312
     assert barrier[0] == 4312
-    assert function(ctypes.c_void_p(table.ctypes.data), ctypes.c_int64(0), 1, barrier.ctypes.data, 0, 0) == 1_000_001
+    number = (ctypes.c_int64 * 1)(10**6)
+    arguments = engine.arguments(ctypes.byref(number), ctypes.c_int64(0), 1, barrier.ctypes.data, 1 << 40, 0)
+    assert function(*arguments) == 100 * (1 << 40) + 1_000_001
 
 
 def test_a_function_of_the_system_is_called() -> None:
@@ -75,7 +79,8 @@ def test_a_function_of_the_system_is_called() -> None:
   %n = fptosi double %r to i64
   ret i64 %n"""
     )
-    assert compiled(text).function()(np.array([7.5]).ctypes.data, 0, 1, None, 0, 1) == 1
+    number = np.array([7.5])
+    assert compiled(text).function()(*engine.arguments(number.ctypes.data, 0, 1, None, 0, 1)) == 1
 
 
 def test_constants_of_a_whole_vector_are_found() -> None:
@@ -86,7 +91,7 @@ def test_constants_of_a_whole_vector_are_found() -> None:
   ret i64 0"""
     )
     code, x, y = compiled(text), np.arange(4.0), np.zeros(4)
-    code.function()(x.ctypes.data, 0, 1, y.ctypes.data, 0, 1)
+    code.function()(*engine.arguments(x.ctypes.data, 0, 1, y.ctypes.data, 0, 1))
     assert y.tolist() == [0.0, 2.0, 6.0, 12.0]
 
 
@@ -104,7 +109,8 @@ def test_code_that_is_in_use_stays_and_the_rest_goes() -> None:
     for n in range(200, 260):
         assert called(compiled(module(n))) == n
     gc.collect()
-    assert [function(None, 0, 1, None, 0, 1) for function in kept] == list(range(100, 110))
+    given = engine.arguments(None, 0, 1, None, 0, 1)
+    assert [function(*given) for function in kept] == list(range(100, 110))
     assert gone() is None
 
 
@@ -133,7 +139,7 @@ def unwanted(*arguments):
 engine._object = unwanted
 text = {module(41)!r}
 code = engine.compiled(text, unwanted, host())
-print(code.function()(None, 0, 1, None, 0, 1))
+print(code.function()(*engine.arguments(None, 0, 1, None, 0, 1)))
 """
     path = os.pathsep.join([str(Path(engine.__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = os.environ | {"PYTHONPATH": path, "PELLUCID_CACHE": str(folder.parent)}

@@ -113,3 +113,36 @@ def test_gradients_have_no_say_where_none_is_touched():
     guards = recorded(model, [pl.Tensor(X)]).guards
     cross_entropy(model(X), Y).backward()
     assert guards.hold([pl.Tensor(X)])
+
+
+def test_a_parameter_that_is_not_used_has_a_say_too():
+    model = network()
+    model.register_parameter("more", nn.Parameter(np.ones(3, "f4")))
+    guards, x = recorded(model, [pl.Tensor(X)]).guards, [pl.Tensor(X)]
+    for asks in (True, False, True):
+        model.more.requires_grad_(asks)
+        assert guards.hold(x) is asks
+
+
+def test_options_that_are_what_they_were_are_not_looked_at_again():
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    arguments = [pl.Tensor(X), pl.Tensor(Y)]
+    guards, looks = recorded(step_of(model, optimizer), arguments).guards, []
+    guards._of_options = [(lambda find=find: looks.append(1) or find(), found) for find, found in guards._of_options]
+    assert guards.hold(arguments)
+    count = len(looks)
+    assert count > 0
+    assert guards.hold(arguments)
+    assert len(looks) == count
+    optimizer.param_groups[0]["lr"] = 0.2  # nobody decides anything by it
+    assert guards.hold(arguments)
+    assert len(looks) == count
+    optimizer.param_groups[0]["momentum"] = 0.8
+    assert guards.hold(arguments)
+    assert len(looks) == 2 * count
+    optimizer.param_groups[0]["momentum"] = 0.0
+    assert not guards.hold(arguments)
+    assert not guards.hold(arguments)
+    optimizer.param_groups[0]["momentum"] = 0.9
+    assert guards.hold(arguments)

@@ -16,6 +16,11 @@ from pellucid.errors import PellucidError, RecordingError
 from pellucid.graph.contents import items_of, same_items
 from pellucid.ops._families.elementwise import FLOATS
 
+# Dtypes of which an array is a Tensor's already.
+_AS_THEY_ARE = FLOATS | {np.dtype(name) for name in ("int64", "int32", "int8", "uint8", "bool")}
+
+_new = object.__new__
+
 
 class Arguments:
     """The Tensors among the arguments of a call.
@@ -30,7 +35,11 @@ class Arguments:
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.tensors: list[Tensor] = []
         self._places: dict[int, int] = {}
-        parts: list[Any] = [self._described(x) for x in args]
+        parts: list[Any] = []
+        for x in args:
+            # An array as it is, the most usual argument, without a detour.
+            plain = type(x) is np.ndarray and x.dtype in _AS_THEY_ARE
+            parts.append(self._raw(x) if plain else self._described(x))
         if kwargs:
             parts += [(name, self._described(kwargs[name])) for name in sorted(kwargs)]
         self.key = tuple(parts)
@@ -44,7 +53,7 @@ class Arguments:
             data = x.data
             return data.shape, data.dtype, x.requires_grad, x._source is None
         if isinstance(x, np.ndarray):
-            return self._raw(x if type(x) is np.ndarray and x.dtype in FLOATS else to_array(x))
+            return self._raw(to_array(x))
         if isinstance(x, list | tuple):
             array = _numbers(x) if isinstance(x, list) else None
             return self._raw(array) if array is not None else (type(x), *map(self._described, x))
@@ -53,7 +62,7 @@ class Arguments:
         return (type(x), repr(x)) if is_plain(x) else Same(x)  # 0.0 and -0.0 are equal, and not the same
 
     def _raw(self, array: Array) -> Any:
-        tensor = Tensor.__new__(Tensor)
+        tensor = _new(Tensor)
         tensor.data, tensor._is_raw = array, True
         self.tensors.append(tensor)
         return array.shape, array.dtype

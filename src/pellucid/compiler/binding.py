@@ -7,7 +7,6 @@ the next.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import is_
 from typing import Literal
 
 import numpy as np
@@ -39,6 +38,7 @@ class Binding:
         self._updated = [c.value.id in updated for c in graph.captured]
         self._orders: list[Literal["C", "F"] | None] = [None] * len(self._tensors)
         self.arrays: list[Array] = [self._array(n) for n in range(len(self._tensors))]
+        self._changed_at = -1
         self._changing = [t for t, changes in zip(self._tensors, self._updated, strict=True) if changes]
         self._mark()
 
@@ -69,7 +69,10 @@ class Binding:
 
     def fresh(self) -> list[int]:
         """The positions whose tensor has got another array since; `arrays` has it now."""
-        if all(map(is_, [t.data for t in self._tensors], self.arrays)):
+        for attributes, array in self._known:
+            if attributes["data"] is not array:
+                break
+        else:
             return []
         found = [n for n, t in enumerate(self._tensors) if t.data is not self.arrays[n]]
         for n in found:
@@ -80,15 +83,22 @@ class Binding:
 
     def changed(self) -> None:
         """After a run: what was updated has changed now, so that a history made before is refused."""
-        if self._changing:
-            now = changed_now()
+        if not self._changing:
+            return
+        now = changed_now()
+        # Where nothing was made or written since the last run, nothing can tell its time from now.
+        if now - 1 != self._changed_at:
             for t in self._changing:
                 t._changed = now
             for key, reference in self._marks:
                 WRITES[key] = (reference, now)
+        self._changed_at = now
 
     def _mark(self) -> None:
+        # By attributes: a Parameter's own are looked for in its class first, which takes twice as long.
+        self._known = [(vars(t), array) for t, array in zip(self._tensors, self.arrays, strict=True)]
         self._marks = [mark(t.data) for t in self._changing]
+        self._changed_at = -1
 
     def _array(self, position: int) -> Array:
         """The tensor's array, made our own where the plan writes to it or wants another order."""

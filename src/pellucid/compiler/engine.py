@@ -50,16 +50,22 @@ class Code:
         self.address: int = library["drive"]
 
     def function(self, keeps_gil: bool = False) -> Callable[..., int]:
-        """`drive(table, thread, threads, barrier, first, last)` as a C function of Python.
+        """`drive(table, thread, threads, barrier, first, last)` as a C function of Python, to be called with what
+        `arguments` makes of these: C's own, which ctypes need not convert anew in every call.
 
         Parameters
             keeps_gil : whether other Python threads wait while it runs: a little faster, and right for a few
                 microseconds of work on one thread; never where it waits for another thread
         """
         kind = ctypes.PYFUNCTYPE if keeps_gil else ctypes.CFUNCTYPE
-        function = kind(_INT64, *_ARGUMENTS)(self.address)
+        function = kind(_INT64)(self.address)
         function.code = self  # type: ignore[attr-defined]
         return function
+
+
+def arguments(*given: Any) -> list[Any]:
+    """A table, a thread, how many there are, a barrier, the first step and the last as arguments of `drive`."""
+    return [kind.from_param(x) for kind, x in zip(_ARGUMENTS, given, strict=True)]
 
 
 def available() -> bool:

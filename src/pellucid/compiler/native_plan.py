@@ -5,7 +5,7 @@ back on the NumPy plan where this raises Unsupported.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -40,6 +40,9 @@ class NativePlan:
         self._bound = Bound(Prepared(graph, columns=columns), binding)
         long = self._bound.table.flops >= WORTH_CALLING_THREADS
         self._threads = self._bound.threads if long else 1
+        native = self._bound.native
+        self._run = native.run_once if self._threads == 1 else partial(native.run, threads=self._threads)
+        self._inputs = self._bound.table.inputs
         values = [leaf for leaf in leaves(graph.outputs) if isinstance(leaf, Value)]
         self._outputs = [np.empty(v.spec.shape, v.spec.dtype) for v in values]
         for number, array in zip(self._bound.table.outputs, self._outputs, strict=True):
@@ -49,14 +52,22 @@ class NativePlan:
         """One step on a batch; new state is written in place."""
         return [a.copy() for a in self.step(inputs)]
 
+    def one(self, array: Array) -> Array:
+        """As `run`, of one array to one."""
+        self._bound.refresh()
+        whole = array if array.flags.c_contiguous else np.ascontiguousarray(array)
+        self._bound.native.bind(self._inputs[0], whole)
+        self._run()
+        self._binding.changed()
+        return self._outputs[0].copy()
+
     def step(self, inputs: Sequence[Array]) -> list[Array]:
         """As `run`, but the arrays are those that the next step writes to."""
-        bound = self._bound
-        bound.refresh()
-        native = bound.native
-        for number, array in zip(bound.table.inputs, inputs, strict=True):
+        self._bound.refresh()
+        native = self._bound.native
+        for number, array in zip(self._inputs, inputs, strict=True):
             native.bind(number, array if array.flags.c_contiguous else np.ascontiguousarray(array))
-        native.run(threads=self._threads)
+        self._run()
         self._binding.changed()
         return self._outputs
 

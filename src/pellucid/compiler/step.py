@@ -12,22 +12,22 @@ from functools import cached_property, update_wrapper
 from types import MethodType
 from typing import Any, Protocol
 
-import numpy as np
-
 from pellucid._typing import Array, Shape
 from pellucid.compiler.arguments import Arguments, with_tensors
 from pellucid.compiler.binding import Binding
 from pellucid.compiler.guards import Place
 from pellucid.compiler.memory import Memory
+from pellucid.compiler.options import Lifted
+from pellucid.compiler.ready import Ready, is_ready, ready_for
 from pellucid.compiler.record import Recorded, recorded
+from pellucid.compiler.results import result
 from pellucid.compiler.threads import get_num_threads, renew_after_fork
 from pellucid.compiler.tiers import Unsupported, native_demanded, native_wanted, tier_wanted
 from pellucid.core.check import shown
 from pellucid.core.context import default_dtype, state
-from pellucid.core.op import REGISTRY
-from pellucid.core.tensor import Tensor, wrap
-from pellucid.errors import ArgumentTypeError, GradientError, RecordingError, warn
-from pellucid.graph.ir import Expectation, Graph, Value, mapped
+from pellucid.core.tensor import Tensor
+from pellucid.errors import ArgumentTypeError, RecordingError, warn
+from pellucid.graph.ir import Expectation, Graph, Value, leaves, mapped
 from pellucid.graph.names import function_name
 from pellucid.graph.run import run
 
@@ -105,6 +105,7 @@ class Compiled:
         self._sizes: dict[tuple[Shape, ...], Size] = {}
         self._told: set[tuple[str, ...]] = set()
         self._latest: Run | None = None
+        self._ready: Ready | None = None
         # A plan works in memory of its own, so one call at a time; calls in calls are the same thread's.
         self._one_at_a_time = threading.RLock()
         renew_after_fork(self)
@@ -119,10 +120,17 @@ class Compiled:
         if state.recorder is not None:
             return self._function(*args, **kwargs)
         with self._one_at_a_time:
+            ready = self._ready
+            if ready is not None and len(args) == 1 and not kwargs and (found := ready(args[0])) is not None:
+                self._latest = ready.run
+                return found
             tensors, run = self.run_for(args, kwargs)
             if run.recorded is not None:
                 self.called(run)
-                return run(tensors)
+                results = run(tensors)
+                if run.is_ready and not kwargs:
+                    self._ready = ready_for(run, args, tensors)
+                return results
         return self._function(*args, **kwargs)
 
     def run_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Tensor], Run]:
@@ -262,10 +270,11 @@ class Run:
         self.recorded, self.size, self.rare = found, Size() if size is None else size, rare
         if found is not None:
             self.looks = [Look(found.graph, e) for e in found.graph.expectations]
+            self._lifted = Lifted(found.settings) if found.settings else None
             self._single = isinstance(found.graph.outputs[0], Value) and not found.gradients
-            # Most inference: nothing has to be done but to compute one result.
-            around = (found.given, self.looks, found.before, found.after, found.settings, found.used, found.stepped)
-            self._plain = self._single and not any(around) and not any(found.tracked)
+            self.is_ready = is_ready(found)
+            stays = sum(isinstance(leaf, Value) for leaf in leaves(found.graph.outputs)) - len(found.tracked)
+            self._tracked = [*found.tracked, *[False] * stays]
 
     @cached_property
     def plan(self) -> Plan:
@@ -287,45 +296,30 @@ class Run:
         found = self.recorded
         assert found is not None
         arrays = [x.data for x in tensors]
-        if self._plain:
-            return wrap(self.plan.run(arrays)[0])
         for place in found.given:
             arrays.append(_at(place, tensors).grad.data)  # type: ignore[union-attr]
         for look in self.looks:
             look(arrays)
         for action in found.before:
             action()
-        refresh(found)
+        if self._lifted is not None:
+            self._lifted.refresh()
         results = self.plan.run(arrays)
         found.ran(tensors)
         for action in found.after:
             action()
-        outputs = [wrap(a) for a in results]
-        for tensor, tracked in zip(outputs, found.tracked, strict=False):
-            if tracked:
-                tensor.requires_grad, tensor._source = True, _NO_HISTORY
         if self._single:
-            return outputs[0]
-        given = iter(outputs)
-        result, gradients = mapped(found.graph.outputs, lambda x: next(given) if isinstance(x, Value) else x)
+            return result(results[0], self._tracked[0])
+        given = iter([result(a, tracked) for a, tracked in zip(results, self._tracked, strict=True)])
+        returned, gradients = mapped(found.graph.outputs, lambda x: next(given) if isinstance(x, Value) else x)
         for place, g in zip(found.gradients, gradients, strict=True):
             tensor = _at(place, tensors)
             tensor.grad, tensor._used_grad = g, None
-        return result
+        return returned
 
 
 def _at(place: Place, tensors: Sequence[Tensor]) -> Tensor:
     return tensors[place] if isinstance(place, int) else place
-
-
-def _refuse(*_: Any) -> Any:
-    raise GradientError("compiler.no-history")
-
-
-# What a result says of how it came to be where the function's own result had a history: whoever differentiates it is
-# told, instead of getting no gradient.
-_asked = wrap(np.zeros(())).requires_grad_()
-_NO_HISTORY: Any = (replace(REGISTRY["positive"], name="compiled", vjp=_refuse), [_asked], {})
 
 
 class Look:
@@ -387,9 +381,3 @@ def planned(graph: Graph, rare: bool) -> Plan:
     from pellucid.compiler.numpy_plan import NumpyPlan
 
     return NumpyPlan(graph, binding)
-
-
-def refresh(found: Recorded) -> None:
-    """Write the values that the settings have now."""
-    for tensor, setting in found.settings:
-        tensor.data[...] = setting.read()

@@ -137,7 +137,7 @@ class Tensor(Operators):
         """The values as a read-only NumPy view: no copy; copy it to write. History is left behind."""
         self._read()
         view = self.data.view()
-        view.flags.writeable = False
+        view.setflags(write=False)
         return view
 
     @explains_calls
