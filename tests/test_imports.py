@@ -62,6 +62,34 @@ def test_import_adds_little_to_numpys_own() -> None:
     pytest.fail(f"import pellucid adds {min(added):.3f} s to NumPy's own import; at most {LIMIT_S} s is allowed")
 
 
+def test_data_in_memory_need_no_reader_of_files_and_no_masked_arrays() -> None:
+    code = """
+import json, sys
+import pellucid as pl
+data = pl.data.Dataset([[0.0, 1.0], [1.0, 0.0]], [0, 1])
+list(pl.data.Loader(data, 2).batches(0))
+print(json.dumps(sorted(m for m in sys.modules if m.startswith("pellucid.data.") or m == "numpy.ma")))
+"""
+    loaded = {name.removeprefix("pellucid.data.") for name in json.loads(run_python(code))}
+    assert loaded == {"_arrays", "_order", "augment", "dataset", "loader"}
+
+
+def test_public_names_of_data_can_be_had_in_any_order() -> None:
+    code = """
+import pellucid.data.recordings, pellucid.data.free_spoken_digits
+from pellucid.data import audio_folder, augment
+from pellucid import data
+assert callable(data.audio_folder) and callable(data.spoken_digits) and data.augment is augment
+assert set(data.__all__) <= set(dir(data))
+assert all(getattr(data, name) is getattr(data, name) for name in data.__all__)
+try:
+    data.nothing
+except AttributeError as problem:
+    print(problem)
+"""
+    assert run_python(code) == "module 'pellucid.data' has no attribute 'nothing'\n"
+
+
 def lint_imports(folder: Path, source: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [

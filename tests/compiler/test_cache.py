@@ -53,6 +53,39 @@ def test_another_process_loads_it(folder: Path) -> None:
         assert finished(process) == "b'object code'\n"
 
 
+STEP = """
+import sys
+import numpy as np
+import pellucid as pl
+model = pl.nn.Sequential(pl.nn.Linear(3, 4), pl.nn.Tanh(), pl.nn.Linear(4, 2))
+optimizer, loss_fn = pl.optim.Adam(model.parameters()), pl.nn.CrossEntropyLoss()
+@pl.compile
+def step(x, y):
+    loss = loss_fn(model(x), y)
+    loss.backward()
+    optimizer.step()
+    return loss
+step(np.ones((4, 3), np.float32), np.zeros(4, np.int64))
+assert step.tier == "llvm"
+print(*sorted(m for m in sys.modules if m.startswith("pellucid.compiler.") or m == "numpy.ma"))
+"""
+
+FOR_MAKING_CODE = """
+    angles buffers contractions convolutions elements emit_llvm emit_python expressions groups layout lower
+    llvm_writer mathematics nest nests numpy_plan passes.order passes.simplify pictures product schedule
+"""
+
+
+def test_a_step_from_the_cache_imports_nothing_that_only_makes_code(folder: Path) -> None:
+    pytest.importorskip("llvmlite")
+    loaded = []
+    for _ in range(2):
+        with start_python(STEP, folder) as process:
+            loaded.append(set(finished(process).split()))
+    assert "pellucid.compiler.emit_llvm" in loaded[0]
+    assert loaded[1].isdisjoint({f"pellucid.compiler.{name}" for name in FOR_MAKING_CODE.split()} | {"numpy.ma"})
+
+
 def test_keys_tell_apart_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {cache.key_of(*parts) for parts in [("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("ABC",), ()]}
     assert len(keys) == 6
@@ -182,11 +215,14 @@ def test_processes_killed_while_they_compile_leave_a_cache_that_works(folder: Pa
 import gc, random, signal, time
 
 def compiled(width, writing):
-    store = cache.store
+    store, replace = cache.store, os.replace
     def told(key, payload):
         os.write(writing, b"w")
         store(key, payload)
-    cache.store = told
+    def slowly(temporary, path):  # a small file is written too fast to be killed at it
+        time.sleep(0.003)
+        replace(temporary, path)
+    cache.store, os.replace = told, slowly
     trained(width, pl.compile)
 
 os.environ["PELLUCID_CACHE"] = {str(folder.parent / "warm")!r}
@@ -300,11 +336,11 @@ def test_a_folder_without_permission(folder: Path) -> None:
 def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.store(KEY, b"1")
 
-    def full(file: int) -> NoReturn:
+    def full(temporary: Path, path: Path) -> NoReturn:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
+        patch.setattr(os, "replace", full)
         cache.store(KEY, b"2")
     assert cache.load(KEY) == b"1"
     assert [f.name for f in folder.iterdir()] == [KEY + ".object"]  # nothing half written stays

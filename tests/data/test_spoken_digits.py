@@ -17,7 +17,7 @@ from pellucid.errors import ArgumentError, DataError, DownloadError, MissingFile
 from tests.data.test_download import Server
 
 # The function hides the module of the same name.
-module = importlib.import_module("pellucid.data.spoken_digits")
+module = importlib.import_module("pellucid.data.free_spoken_digits")
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ import numpy as np
 from pellucid.cli.sources import Source
 from pellucid.core.check import closest
 from pellucid.data import Recordings, read_wav, spoken_digits
-from pellucid.data.audio_folder import read_folder, recordings
-from pellucid.data.spoken_digits import split_of
+from pellucid.data.free_spoken_digits import split_of
+from pellucid.data.recordings import read_folder, recordings
 from pellucid.errors import DataError, LabelError, MissingFileError
 from pellucid.train.loaded import LoadedModel
 

@@ -81,7 +81,7 @@ def store(key: str, payload: bytes) -> None:
     try:
         path = _path(key)
         made_folder(path.parent)
-        write_whole(path, header + payload)
+        write_whole(path, header + payload, lasting=False)
     except (PellucidError, OSError, RuntimeError):
         return
     _prune(path.parent)

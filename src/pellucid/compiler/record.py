@@ -20,6 +20,7 @@ import numpy as np
 
 from pellucid._typing import DType
 from pellucid.compiler.before import Before
+from pellucid.compiler.collecting import uncollected
 from pellucid.compiler.course import Course
 from pellucid.compiler.guards import Guards, Place, outstanding
 from pellucid.core.context import Recorder, state
@@ -71,6 +72,7 @@ class Recorded:
             optimizer._step_taken = True
 
 
+@uncollected()
 def recorded(function: Callable[..., Any], arguments: Sequence[Tensor]) -> Recorded:
     """Record a function; nothing has changed afterwards but that state is there which a first call makes.
 

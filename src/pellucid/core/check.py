@@ -7,12 +7,12 @@ and a search takes its space from them.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
+from types import CodeType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -198,6 +198,8 @@ def shown(value: Any) -> str:
 
 def closest(name: str, names: Iterable[str]) -> str | None:
     """The name most like `name`, or None if none is near: the "did you mean" of every message."""
+    import difflib  # for messages alone
+
     matches = difflib.get_close_matches(name, list(names), n=1)
     return matches[0] if matches else None
 
@@ -206,16 +208,19 @@ def checked(**constraints: Constraint) -> Callable[[F], F]:
     """Check arguments by name before each call; a call that does not fit the signature is refused in the same form."""
 
     def decorate(function: F) -> F:
-        signature = inspect.signature(function)
-        unknown = set(constraints) - set(signature.parameters)
+        unknown = set(constraints).difference(parameter_names(function))
         if unknown:
             raise TypeError(f"{function.__qualname__} has no parameters {unknown}")
+        signature: inspect.Signature | None = None  # until it is called: to read it takes longer than all else here
         name_of_function, builds = called(function), function.__name__ == "__init__"
 
         @wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
+            nonlocal signature
             # A constructor that several classes share is called by the name of the class that is built.
             label = type(args[0]).__name__ if builds and args else name_of_function
+            if signature is None:
+                signature = inspect.signature(function)
             try:
                 bound = signature.bind(*args, **kwargs)
             except TypeError:
@@ -230,6 +235,12 @@ def checked(**constraints: Constraint) -> Callable[[F], F]:
         return wrapper  # type: ignore[return-value]
 
     return decorate
+
+
+def parameter_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of a function's parameters, without those of `*args` and `**kwargs`."""
+    code: CodeType = inspect.unwrap(function).__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 def called(function: Callable[..., Any]) -> str:

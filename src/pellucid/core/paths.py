@@ -103,9 +103,12 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "pellucid"
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, lasting: bool = True) -> None:
     """Write a file so that at every moment either the old one or the new one is there, whole.
 
+    Parameters
+        lasting : whether that also holds where the machine loses its power, which takes longer by some milliseconds;
+            not worth it for what is checked when it is read, and can be made again
     Raises
         MissingFileError: the folder does not exist.
         FileAccessError: no permission, no space, or a folder stands in its place.
@@ -118,13 +121,14 @@ def write_whole(path: Path, content: bytes) -> None:
         try:
             with open(temporary, "xb") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+                if lasting:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(temporary, target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        if os.name == "posix":
+        if lasting and os.name == "posix":
             folder = os.open(target.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)

@@ -4,6 +4,7 @@ names the row. Called by the data sets, the scalers and the splits.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,8 +41,10 @@ def plain(name: str, value: Any) -> Any:
     Raises
         DataError: a masked array with masked entries.
     """
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        mask = np.ma.getmaskarray(value)
+    # Not `np.ma`, which would import it: who has not done so has no masked array.
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(value, masked.MaskedArray) and masked.is_masked(value):
+        mask = masked.getmaskarray(value)
         first = tuple(int(i) for i in np.argwhere(mask)[0])
         raise DataError("data.masked", name=name, count=int(mask.sum()), total=mask.size, place=Place(first))
     return value.data if isinstance(value, Tensor) else value

@@ -81,9 +81,9 @@ def _check_instruction(instruction: Instruction, defined: dict[int, Value]) -> N
             _check_defined(x, defined, line)
         elif type(x) not in (bool, int, float):
             raise GraphError("graph.input-type", type=type(x).__name__, line=line())
-    if any(not 0 <= position < len(instruction.inputs) for position in instruction.stopped):
+    if instruction.stopped and not 0 <= min(instruction.stopped) <= max(instruction.stopped) < len(instruction.inputs):
         raise GraphError("graph.stopped", positions=instruction.stopped, line=line())
-    if not set(instruction.attrs) <= set(op.attrs):
+    if not instruction.attrs.keys() <= op.attrs.keys():
         raise GraphError("graph.attributes", given=_words(instruction.attrs), expected=_words(op.attrs), line=line())
     specs = [input_spec(x) for x in instruction.inputs]
     try:

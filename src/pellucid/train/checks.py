@@ -207,9 +207,15 @@ def _outputs(y_pred: Tensor, y: Array | None, loss: Any) -> Iterator[Finding]:
     if kind == "NLLLoss" and y_pred.size and float(y_pred.data.max()) > 1e-3:
         yield Finding("error", "train.not-log-probabilities", {"highest": f"{y_pred.data.max():.4g}"}, ModelError)
     if kind in ("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss") and y is not None and y.dtype.kind == "i":
-        classes = len(np.unique(y[:_SAMPLE_ROWS]))
+        classes = _distinct(y[:_SAMPLE_ROWS])
         if y_pred.size == len(y_pred.data) and 2 < classes <= 20:
             yield Finding("warning", "train.labels-as-numbers", {"loss": kind, "classes": classes})
+
+
+def _distinct(values: Array) -> int:
+    """How many different values there are; to tell, `np.unique` would import `numpy.ma`, which takes long."""
+    ordered = np.sort(values, axis=None)
+    return int(ordered.size > 0) + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
 
 
 def _reached(model: Module, data: Dataset, loss: Any, y_pred: Tensor, value: Any) -> Iterator[Finding]:
@@ -275,7 +281,7 @@ def target_findings(y: Array, shuffled: bool) -> Iterator[Finding]:
     values = flat[:, 0]
     if y.dtype.kind in "iub":
         changes = int((values[1:] != values[:-1]).sum())
-        classes = len(np.unique(values))
+        classes = _distinct(values)
         if changes != classes - 1 or len(values) < 3 * classes:
             return
         end = int(np.argmax(values != values[0]))

@@ -8,10 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pellucid.compiler.programs import Programs
-from pellucid.train.progress import Progress
+if TYPE_CHECKING:
+    from pellucid.train.progress import Progress
 
 R = TypeVar("R")
 
@@ -25,6 +25,8 @@ class Together:
     """
 
     def __init__(self) -> None:
+        from pellucid.compiler.programs import Programs  # a run alone has no use for it
+
         self.programs = Programs()
         self.chunks: dict[Hashable, int] = {}
         self._known: dict[Hashable, tuple[Any, Any]] = {}

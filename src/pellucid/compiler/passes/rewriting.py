@@ -4,8 +4,9 @@ graph and a rule come in; the new graph leaves, or the same one if the rule chan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from operator import is_
 from typing import Any, TypeAlias
 
 from pellucid._typing import Array, DType, Shape
@@ -41,9 +42,9 @@ class Rewriting:
         """The graph after the rule had a look at every operation."""
         with float_dtype(self._graph.float_dtype), quiet():
             for old in self._graph.instructions:
-                inputs = tuple(self._current(x) for x in old.inputs)
-                same = all(a is b for a, b in zip(inputs, old.inputs, strict=True))
-                instruction = old if same else replace(old, inputs=inputs)
+                # Until something stands in for something else, all inputs are what they were.
+                inputs = tuple([self._current(x) for x in old.inputs]) if self._now else old.inputs
+                instruction = old if _same(inputs, old.inputs) else replace(old, inputs=inputs)
                 result = rule(self, instruction)
                 if isinstance(result, Value):
                     self.stand_in(old.output, result)
@@ -51,10 +52,10 @@ class Rewriting:
                     self._write(instruction if result is None else result)
         graph = self._graph
         outputs = mapped(graph.outputs, self._current)
-        updates = tuple((target, self._current(value)) for target, value in graph.updates)
+        updates = tuple([(target, self._current(value)) for target, value in graph.updates])
         before = [*graph.instructions, *leaves(graph.outputs), *(value for _, value in graph.updates)]
         after = [*self._instructions, *leaves(outputs), *(value for _, value in updates)]
-        if len(before) == len(after) and all(a is b for a, b in zip(before, after, strict=True)):
+        if _same(before, after):
             return graph
         captured, instructions = tuple(self._captured), tuple(self._instructions)
         return replace(graph, captured=captured, instructions=instructions, outputs=outputs, updates=updates)
@@ -106,6 +107,11 @@ class Rewriting:
         value = Value(self._next_id, spec)
         self._next_id += 1
         return value
+
+
+def _same(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    """Whether they have the same objects."""
+    return a is b or (len(a) == len(b) and all(map(is_, a, b)))
 
 
 def indices_a_line(instruction: Instruction) -> int:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from pellucid._typing import Array, DType, Shape
+from pellucid.core.check import parameter_names
 from pellucid.core.context import default_dtype
 from pellucid.core.op import NONE, REGISTRY, Cost, Op, register
 from pellucid.core.spec import Spec, weak_dtype
@@ -25,6 +26,7 @@ from pellucid.ops._families.calls import public
 from pellucid.ops._families.maths import NUMPY, SYMBOLS, formula_of, is_arithmetic, ufunc_of, variable, work_of
 
 _BOOL = np.dtype(np.bool_)
+_REQUIRED = inspect.Parameter.empty
 FLOATS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 Kind: TypeAlias = Literal["same", "float", "bool"]
@@ -56,9 +58,9 @@ def elementwise(
     """
 
     def declare(body: Callable[..., Any]) -> Callable[..., Tensor]:
-        parameters = list(inspect.signature(body).parameters.values())[1:]
-        names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-        attrs = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        parameters, arity = parameter_names(body), body.__code__.co_argcount
+        names = list(parameters[1:arity])
+        attrs = {name: (body.__kwdefaults__ or {}).get(name, _REQUIRED) for name in parameters[arity:]}
         op_name = name or body.__name__.rstrip("_")
 
         def spec(*specs: Spec, **kw: Any) -> Spec:
@@ -208,13 +210,18 @@ def common_dtype(dtypes: list[tuple[DType, bool]]) -> DType:
     """The dtype at which values meet: floats win over whole numbers, whole numbers over booleans; inside a kind the
     wider wins; a Python number takes the dtype of what it meets unless its kind is the higher one (int array + 0.5 ->
     default float)."""
+    return _common_dtype(tuple(dtypes), default_dtype())
+
+
+@lru_cache(1024)
+def _common_dtype(dtypes: tuple[tuple[DType, bool], ...], default: DType) -> DType:
     strong = [d for d, weak in dtypes if not weak] or [d for d, _ in dtypes]
     rank = max("buif".index(d.kind) if d.kind in "buif" else 4 for d in strong)
     top = [d for d in strong if d.kind == "f"] if rank == 3 else strong
     common = np.result_type(*top)
     weakest = max(("buif".index(d.kind) for d, weak in dtypes if weak), default=0)
     if weakest > rank and not (common.kind in "iu" and weakest == 2):
-        common = default_dtype() if weakest == 3 else np.dtype(np.int64)
+        common = default if weakest == 3 else np.dtype(np.int64)
     if common.kind == "f" and rank < 3 and weakest < 3:
         # NumPy meets uint64 and int64 at float64: a silent loss of exactness.
         raise DTypeError("ops.dtype-mix", dtypes=", ".join(d.name for d in strong))
@@ -227,11 +234,9 @@ def broadcast_shapes(op: str, names: list[str], shapes: list[Shape]) -> Shape:
     Raises
         ShapeError: an axis has two lengths, neither of them 1.
     """
-    if not any(n < 0 for s in shapes for n in s):
-        try:
-            return np.broadcast_shapes(*shapes)
-        except ValueError:
-            pass
+    common = _broadcast(*shapes)
+    if common is not None:
+        return common
     given = ", ".join(f"{n} {s}" for n, s in zip(names, shapes, strict=False))
     ndim = max(map(len, shapes))
     for axis in range(1, ndim + 1):
@@ -239,3 +244,14 @@ def broadcast_shapes(op: str, names: list[str], shapes: list[Shape]) -> Shape:
         if len(lengths) > 1:
             raise ShapeError("ops.broadcast", op=op, given=given, axis=-axis, lengths=" ≠ ".join(map(str, lengths)))
     raise ShapeError("ops.negative", op=op, name="shape", value=given)
+
+
+@lru_cache(1024)
+def _broadcast(*shapes: Shape) -> Shape | None:
+    """The common shape; None where there is none."""
+    if any(n < 0 for s in shapes for n in s):
+        return None
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        return None

@@ -13,7 +13,7 @@ from typing import Any
 from pellucid.core.check import Flag, Integer, Options, checked
 from pellucid.core.paths import as_path, cache_folder, short
 from pellucid.data._download import Published, download
-from pellucid.data.audio_folder import Recordings, contents, read_folder, recordings
+from pellucid.data.recordings import Recordings, contents, read_folder, recordings
 from pellucid.errors import DataError, MissingFileError
 
 _SET = "Free Spoken Digit Dataset"
