@@ -120,7 +120,7 @@ def test_a_snapshot_leads_back(how):
         epochs = training.epochs()
         epochs.begin(ORDER, 6)
         epochs.advance(0, 3)
-        before = epochs.snapshot()
+        before = epochs.snapshot(epochs.recording())
         epochs.advance(3, 6)
         losses, after = epochs.outputs[0].copy(), training.state()
         for tensor, array in before:
@@ -166,7 +166,7 @@ def test_steps_end_where_they_cannot_be_done_in_a_row_any_more(how):
         training.loss(training.model(pl.Tensor(X)), pl.Tensor(Y)).backward()
         before = training.state()
         assert not epochs.usable()
-        assert epochs.snapshot() == []
+        assert epochs.snapshot(epochs.recording()) == []
         assert epochs.advance(2, 6) == 2
         assert all(a.tobytes() == b.tobytes() for a, b in zip(before, training.state(), strict=True))
         rows = ORDER[2 * BATCH : 3 * BATCH]

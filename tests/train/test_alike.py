@@ -63,6 +63,39 @@ def test_the_second_run_reuses_the_recording_of_the_first(recordings, monkeypatc
         np.testing.assert_array_equal(a, b)
 
 
+def frozen(seed):
+    """A network with running statistics and a layer that is not trained."""
+    model = network(seed, lambda: nn.BatchNorm1d(3))
+    model[0].requires_grad_(False)
+    return model
+
+
+OPTIMIZERS = {name: getattr(pl.optim, kind) for name, kind in pl.train.OPTIMIZERS.items() if name != "lbfgs"}
+KINDS = [(kind, {}) for kind in OPTIMIZERS.values()] + [
+    (pl.optim.SGD, {"momentum": 0.9, "weight_decay": 0.1, "nesterov": True}),
+    (pl.optim.Adam, {"amsgrad": True, "weight_decay": 0.1}),
+    (pl.optim.Adagrad, {"initial_accumulator_value": 0.5}),
+    (pl.optim.RMSprop, {"centered": True, "momentum": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+@pytest.mark.parametrize("make", [network, frozen])
+def test_an_optimizer_begins_as_if_nobody_had_trained_before(recordings, monkeypatch, kind, options, make):
+    def twice(model):
+        """Two runs, of which the second goes on with the state of the first."""
+        optimizer = kind(model.parameters(), lr=0.02, **options)
+        return [*trained(model, optimizer=optimizer), *trained(model, optimizer=optimizer, epochs=1)]
+
+    first = {"initial_accumulator_value": 0.1} if kind is pl.optim.Adagrad else {}
+    trained(make(0), optimizer=lambda parameters: kind(parameters, lr=0.5, **options | first))
+    got = twice(make(7))
+    monkeypatch.setenv("PELLUCID_COMPILE", "off")
+    for a, b in zip(got, twice(make(7)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(recordings) <= 2
+
+
 @pytest.mark.parametrize(
     "other",
     [

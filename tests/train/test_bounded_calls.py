@@ -30,7 +30,7 @@ def calls(monkeypatch):
     monkeypatch.setenv("PELLUCID_COMPILE", "numpy")
     now, found = [0.0], []
 
-    def advance(self, first, last, after_each=None):
+    def advance(self, first, last, after_each=None, recording=None):
         if self.batch_size == BATCH:
             seconds = next(advance.times)
             found.append((last - first, seconds))

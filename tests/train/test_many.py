@@ -258,7 +258,7 @@ def test_many_short_runs_are_worth_compiling_together(monkeypatch):
         "__init__",
         lambda self, run, *a, init=CompiledEpochs.__init__: compiled.append(run.model) or init(self, run, *a),
     )
-    short = {**OPTIONS, "epochs": 100, "batch_size": 10}
+    short = {**OPTIONS, "epochs": 40, "batch_size": 10}
     pl.fit(networks(1)[0], (X, Y), **short, verbose=0)
     assert compiled == []
     nets = networks(6)

@@ -37,6 +37,7 @@ class Epochs:
         batch_size : rows a step; the rows that are left over belong to the caller
         programs : of steps that may be alike; None: of this one alone
         ahead : whether all rows are looked at before the first step, in place of each batch before its own
+        whole : whether every batch is the whole of the data, in its order
     Attributes
         batch_size : rows a step
         order : the rows that `begin` was given
@@ -50,10 +51,11 @@ class Epochs:
         batch_size: int,
         programs: Programs | None = None,
         ahead: bool = True,
+        whole: bool = False,
     ) -> None:
         self._programs = Programs() if programs is None else programs
         self._compiled, self._data, self.batch_size = compiled, list(data), batch_size
-        self._ahead = ahead
+        self._ahead, self._whole = ahead, whole
         self._example = tuple([wrap(d[:batch_size]) for d in data])
         self._plans: dict[tuple[int, bool], EpochPlan | None] = {}
         self.order, self._steps = np.zeros(0, np.int64), 0
@@ -69,32 +71,34 @@ class Epochs:
         self._compiled.size_of(self._example).calls += steps
 
     def begin(self, order: Array, steps: int) -> None:
-        """Start on an order of rows, of which the first `steps` batches will be used."""
+        """Start on an order of rows, of which the first `steps` batches will be used; of whole batches one will do."""
         self.order, self._steps = np.ascontiguousarray(order, np.int64), steps
         self.outputs = []
 
-    def advance(self, first: int, last: int, after_each: Callable[[], None] | None = None) -> int:
+    def advance(
+        self, first: int, last: int, after_each: Callable[[], None] | None = None, recording: Run | None = None
+    ) -> int:
         """Do steps first up to, not including, last.
 
         Parameters
             after_each : done after every step: it may change settings, such as the learning rate
+            recording : that which holds now, where it is known
         Returns
             int: the first step that is left; not `last` where it is not usable any more, or returns something else
         """
-        while first < last and (run := self._usable()) is not None:
-            first = self._some(run, first, last, after_each)
+        while first < last and (run := recording or self._usable()) is not None:
+            first, recording = self._some(run, first, last, after_each), None
         return first
 
     def recording(self) -> Run | None:
         """The recording that holds now; None where steps run as they are."""
         return self._usable()
 
-    def snapshot(self) -> list[tuple[Tensor, Array]]:
-        """All state that a step changes, as it is now."""
-        run = self._usable()
-        if run is None or run.recorded is None:
+    def snapshot(self, recording: Run | None) -> list[tuple[Tensor, Array]]:
+        """All state that a step changes, as it is now, by the recording that holds."""
+        if recording is None or recording.recorded is None:
             return []
-        graph = run.recorded.graph
+        graph = recording.recorded.graph
         targets = {target.id for target, _ in graph.updates}
         return [(c.tensor, c.tensor.data.copy(order="K")) for c in graph.captured if c.value.id in targets]
 
@@ -153,7 +157,7 @@ class Epochs:
         from pellucid.compiler.native_plan import EpochPlan
 
         try:
-            prepared = self._programs.of(found.graph, [t for t, _ in found.settings])
+            prepared = self._programs.of(found.graph, [t for t, _ in found.settings], self._whole)
             return EpochPlan(found.graph, prepared, self._data)
         except Unsupported:
             return None
@@ -162,11 +166,14 @@ class Epochs:
         plan.begin(self.order, self.outputs, values)
         if self._busy is None:
             self._busy = Busy(plan.threads)
-        start = time.perf_counter()
-        plan.run(first, last, self._busy.threads)
-        seconds = time.perf_counter() - start
-        if seconds > _TELLING_S:
-            self._busy.took(seconds / (last - first))
+        while first < last:
+            end = first + self._busy.steps(last - first)
+            start = time.perf_counter()
+            plan.run(first, end, self._busy.threads)
+            seconds = time.perf_counter() - start
+            if seconds > _TELLING_S or end < last:
+                self._busy.took(seconds / (end - first))
+            first = end
 
     def _one_by_one(self, run: Run, first: int, last: int, values: list[Array]) -> None:
         found = run.recorded
@@ -203,6 +210,8 @@ class Epochs:
 
     def _batch(self, step: int) -> list[Array]:
         """The rows of a step."""
+        if self._whole:
+            return self._data
         rows = self.order[step * self.batch_size : (step + 1) * self.batch_size]
         return [d.take(rows, axis=0) for d in self._data]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from pellucid.compiler.prepared import Prepared, likeness
-from pellucid.compiler.rebound import Original, original, rebound
+from pellucid.compiler.rebound import Original, Parts, original, rebound
 from pellucid.compiler.record import Recorded, recorded
 from pellucid.compiler.threads import renew_after_fork
 from pellucid.core.context import default_dtype
@@ -42,13 +42,16 @@ class Programs:
         """In a forked process: no thread holds the lock."""
         self._lock = threading.Lock()
 
-    def recorded(self, key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Recorded:
+    def recorded(
+        self, key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...], parts: Parts | None = None
+    ) -> Recorded:
         """The recording of a function, made from an earlier one where one can be.
 
         Parameters
             key : what the function does; those with equal keys differ in their tensors and in options of optimizers
                 that are read anew for every step
             arguments : Tensors
+            parts : what it consists of, where that is known; it then is of all with that key
         Raises
             what `record.recorded` raises
         """
@@ -56,10 +59,10 @@ class Programs:
         with self._lock:
             if key not in self._originals:
                 found = recorded(function, arguments)
-                self._keep(key, original(found, function))
+                self._keep(key, original(found, function, parts))
                 return found
             first = self._originals[key] = self._originals.pop(key)
-        found_again = None if first is None else rebound(first, function, arguments)
+        found_again = None if first is None else rebound(first, function, arguments, parts)
         return recorded(function, arguments) if found_again is None else found_again
 
     def _keep(self, key: Hashable, first: Original | None) -> None:
@@ -71,16 +74,24 @@ class Programs:
                 self._originals.pop(next(iter(self._originals)))
         self._originals[key] = first
 
-    def of(self, graph: Graph, varying: Sequence[Tensor]) -> Prepared:
-        """Machine code of a graph that picks its batches itself.
+    def of(self, graph: Graph, varying: Sequence[Tensor], whole: bool = False) -> Prepared:
+        """Machine code of many steps of a graph, which picks its batches itself.
 
         Parameters
             varying : captured numbers that are given for every step
+            whole : whether each batch is the whole of the data, in its order
         Raises
             Unsupported: there is none.
         """
-        key = likeness(graph, varying)
+        # Recordings made from one another have the same operations and constants, in Python's sense too.
+        place = {id(c.tensor): n for n, c in enumerate(graph.captured)}
+        given = tuple([place.get(id(t)) for t in varying])
+        constants = tuple([Same(c.tensor.data) for c in graph.captured if c.constant])
+        same = Same(graph.instructions), Same(graph.outputs), Same(graph.updates), constants, given, whole
         with self._lock:
-            if key not in self._known:
-                self._known[key] = Prepared(graph, batched=True, varying=varying)
-            return self._known[key]
+            if same not in self._known:
+                key = likeness(graph, varying), whole
+                if key not in self._known:
+                    self._known[key] = Prepared(graph, "whole" if whole else "rows", varying)
+                self._known[same] = self._known[key]
+            return self._known[same]

@@ -1,10 +1,11 @@
 """A recording comes in, and another function that does the same with other tensors and another optimizer; the recording
-of that function leaves, at the cost of a first step alone. Called by `programs`.
+of that function leaves, at the cost of a first step alone, or less where it is known what the function consists of.
+Called by `programs`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,44 +17,79 @@ from pellucid.compiler.guards import Guards, outstanding
 from pellucid.compiler.record import Recorded, listening, twin
 from pellucid.core.rng import default_generator
 from pellucid.core.setting import Setting, computed
-from pellucid.core.tensor import Tensor
+from pellucid.core.tensor import Tensor, wrap
 from pellucid.graph.ir import Captured
 from pellucid.graph.names import is_module, is_optimizer, named_tensors, reachable
 from pellucid.graph.surroundings import Surroundings
 
 
 @dataclass
+class Parts:
+    """What a step of training consists of: these networks (a loss is one) and this optimizer, which do nothing but what
+    this library's own do.
+
+    Attributes
+        networks : looked at before each run, as what a function reaches is
+        looks_around : there is nothing besides
+    """
+
+    networks: list[Any]
+    optimizer: Any
+    looks_around = False
+
+    def still_hold(self) -> bool:
+        """As what `Surroundings` says, which these take the place of."""
+        return True
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Those that the step can reach, named by where they are."""
+        for network in self.networks:
+            for t in (*network.parameters(), *network.buffers()):
+                yield "", t
+        for entries in self.optimizer.state.values():
+            yield from ((name, t) for name, t in entries.items() if isinstance(t, Tensor))
+        yield "random_state", default_generator.state
+
+
+@dataclass
 class Original:
-    """A recording that others can be made from, with what its function reached when it was recorded."""
+    """A recording that others can be made from, with what its function reached when it was recorded.
+
+    Attributes
+        state : by parameter, what an optimizer keeps for it
+    """
 
     recorded: Recorded
     tensors: list[tuple[str, Tensor]]
     groups: list[Any]
+    state: dict[int, list[str]]
 
 
-def original(found: Recorded, function: Callable[..., Any]) -> Original | None:
+def original(found: Recorded, function: Callable[..., Any], parts: Parts | None = None) -> Original | None:
     """What others can be made from; None where Python does something of its own in a step, or gradients come from
     before or stay."""
     if found.before or found.after or found.given or found.gradients:
         return None
-    return Original(found, _tensors(function), _groups(reachable(function)[1]))
+    if parts is None:
+        return Original(found, _tensors(function), _groups(reachable(function)[1]), {})
+    return Original(found, list(parts.tensors()), _groups([parts.optimizer]), _names_of_state(parts.optimizer))
 
 
-def rebound(first: Original, function: Callable[..., Any], arguments: Sequence[Tensor]) -> Recorded | None:
+def rebound(
+    first: Original, function: Callable[..., Any], arguments: Sequence[Tensor], parts: Parts | None = None
+) -> Recorded | None:
     """The recording of a function that differs from the first one in its tensors and its optimizer's numbers; None
     where it turns out to differ in more.
 
     Parameters
         arguments : of the shapes that the first was recorded with
+        parts : what it consists of, where that is known, as it was of the first; the function is then not run
     """
-    before = _FirstStep(*reachable(function))
-    if any(outstanding(t) for t in (*arguments, *before.tensors)):
+    made = _found_out(function, arguments) if parts is None else _made_ready(first, parts, arguments)
+    if made is None:
         return None
-    with before, listening(before):
-        function(*map(twin, arguments))
-        stepped = [o for o in before.optimizers if o._step_taken]
     try:
-        others = _Others(first, function, before.optimizers)
+        others = _Others(first, made.tensors, made.optimizers)
         found = first.recorded
         settings = [(_lifted_again(old, setting), setting) for old, setting in others.settings()]
         others.tensors.update((id(old), new) for (old, _), (new, _) in zip(found.settings, settings, strict=True))
@@ -65,16 +101,70 @@ def rebound(first: Original, function: Callable[..., Any], arguments: Sequence[T
     if any(find() != result for find, result in looks):
         return None
     graph = replace(found.graph, captured=tuple(captured))
-    places = [*range(len(arguments)), *before.tensors]
-    guards = Guards(
+    places = [*range(len(arguments)), *made.asking]
+    gradients = dict.fromkeys(places) if used else {}
+    guards = Guards(made.around, made.modules, made.optimizers, graph, looks, gradients)
+    return replace(found, graph=graph, settings=settings, guards=guards, used=used, stepped=made.stepped)
+
+
+@dataclass
+class _Ready:
+    """A function whose optimizer has the state that a first step makes.
+
+    Attributes
+        asking : the tensors that may ask for gradients
+        around, modules, optimizers : what the guards look at
+        stepped : the optimizers that make a step
+    """
+
+    tensors: list[tuple[str, Tensor]]
+    asking: list[Tensor]
+    around: Any
+    modules: list[Any]
+    optimizers: list[Any]
+    stepped: list[Any]
+
+
+def _found_out(function: Callable[..., Any], arguments: Sequence[Tensor]) -> _Ready | None:
+    """Run the function once and listen; None where a gradient waits for it."""
+    before = _FirstStep(*reachable(function))
+    if any(outstanding(t) for t in (*arguments, *before.tensors)):
+        return None
+    with before, listening(before):
+        function(*map(twin, arguments))
+        stepped = [o for o in before.optimizers if o._step_taken]
+    return _Ready(
+        _tensors(function),
+        before.tensors,
         Surroundings(function, before.called, contents=False),
         [x for x in before.used if is_module(x)],
         [x for x in before.used if is_optimizer(x)],
-        graph,
-        looks,
-        dict.fromkeys(places) if used else {},
+        stepped,
     )
-    return replace(found, graph=graph, settings=settings, guards=guards, used=used, stepped=stepped)
+
+
+def _made_ready(first: Original, parts: Parts, arguments: Sequence[Tensor]) -> _Ready | None:
+    """Make the optimizer's state as a first step does; None where a gradient waits for the step."""
+    optimizer = parts.optimizer
+    asking = [p for network in parts.networks for p in network.parameters() if p.requires_grad]
+    if any(outstanding(t) for t in (*arguments, *asking)):
+        return None
+    if _names_of_state(optimizer) != first.state:
+        before = Before([t for _, t in parts.tensors()], [optimizer])
+        with before, listening(before):
+            for n, p in enumerate(_trained(optimizer)):
+                if n in first.state:
+                    p.grad = wrap(np.zeros_like(p.data))
+            optimizer.step()
+    return _Ready(list(parts.tensors()), asking, parts, [], [optimizer], [optimizer])
+
+
+def _trained(optimizer: Any) -> list[Tensor]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def _names_of_state(optimizer: Any) -> dict[int, list[str]]:
+    return {n: list(optimizer.state[p]) for n, p in enumerate(_trained(optimizer)) if p in optimizer.state}
 
 
 class _FirstStep(Before):
@@ -109,8 +199,8 @@ class _Others:
         KeyError: nothing does.
     """
 
-    def __init__(self, first: Original, function: Callable[..., Any], optimizers: Sequence[Any]) -> None:
-        tensors, groups = _tensors(function), _groups(optimizers)
+    def __init__(self, first: Original, tensors: Sequence[tuple[str, Tensor]], optimizers: Sequence[Any]) -> None:
+        groups = _groups(optimizers)
         if [name for name, _ in tensors] != [name for name, _ in first.tensors] or len(groups) != len(first.groups):
             raise KeyError
         self._first = first

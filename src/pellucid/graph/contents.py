@@ -30,7 +30,7 @@ FIXED = (tuple, frozenset)
 
 # What modules and the compiler keep in an object for themselves.
 _OWN = frozenset(
-    ("_named_at", "_path", "_hooked", "_chain", "_entry", "_behaviour", "_warned", "_compiled", "inputs_seen")
+    ("_named_at", "_lists", "_path", "_hooked", "_chain", "_entry", "_behaviour", "_warned", "_compiled", "inputs_seen")
 )
 # What a compiled step sees to by itself.
 _OF_OPTIMIZERS = frozenset(("param_groups", "_step_taken"))

@@ -7,7 +7,7 @@ reading `self.weight` costs no more than any attribute.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -66,7 +66,8 @@ def note_behaviour() -> None:
     _behaviour_changes = object()  # no number: threads that count at once could come back to one that was there
 
 
-_OF_THIS_OBJECT = ("_named_at", "_chain", "_entry", "_behaviour", "_compiled")
+# Attributes that hold what was worked out of others, in this process and for this object only.
+OF_THIS_OBJECT = ("_named_at", "_lists", "_chain", "_entry", "_behaviour", "_compiled")
 
 
 class Parts:
@@ -76,6 +77,8 @@ class Parts:
     # The name that the outermost network gave it; "" before, and for that network itself.
     _path = ""
     _named_at = -1
+    # The lists of its parts, by kind, and the count of registrations they hold for.
+    _lists: Any = None
     _kinds: dict[str, Kind]
     _hooks: dict[int, Any]
     _pre_hooks: dict[int, Any]
@@ -92,8 +95,7 @@ class Parts:
         return module
 
     def __getstate__(self) -> dict[str, Any]:
-        # What was worked out from the count of registrations holds in this process and for this object only.
-        return {name: value for name, value in vars(self).items() if name not in _OF_THIS_OBJECT}
+        return {name: value for name, value in vars(self).items() if name not in OF_THIS_OBJECT}
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._parametrized:
@@ -185,7 +187,10 @@ class Parts:
 
     def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
         """Name and module of itself (its name is `prefix`) and of everything inside it, each module once."""
-        return _walk(self, prefix, set() if remove_duplicate else None)
+        if prefix or not remove_duplicate:
+            return _walk(self, prefix, set() if remove_duplicate else None)
+        # Without itself: an object that holds itself outlives its last name.
+        return iter([("", self), *self._listed("modules", lambda: islice(_walk(self, "", set()), 1, None))])
 
     def modules(self) -> Iterator[Module]:
         """Itself and every module inside it, each once."""
@@ -229,6 +234,20 @@ class Parts:
 
     def _parts(self, kinds: tuple[Kind, ...], prefix: str, recurse: bool, once: bool) -> Iterator[tuple[str, Any]]:
         self._ensure_names()
+        if not recurse or not once or prefix:
+            return self._found(kinds, prefix, recurse, once)
+        return iter(self._listed(kinds, lambda: self._found(kinds, "", True, True)))
+
+    def _listed(self, what: Any, find: Callable[[], Iterator[Any]]) -> list[Any]:
+        """What `find` gives, which is asked for again and again by optimizers and training: it is looked for once."""
+        if self._lists is None or self._lists[0] != structure:
+            vars(self)["_lists"] = (structure, {})
+        lists = self._lists[1]
+        if what not in lists:
+            lists[what] = list(find())
+        return lists[what]  # type: ignore[no-any-return]
+
+    def _found(self, kinds: tuple[Kind, ...], prefix: str, recurse: bool, once: bool) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
         for path, module in self.named_modules(prefix, once) if recurse else [(prefix, self)]:
             for name, value in module._own(*kinds):

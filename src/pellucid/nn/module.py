@@ -20,7 +20,7 @@ from pellucid.core.tensor import Tensor, wrap
 from pellucid.errors import ArgumentError, DTypeError, ModelError, PellucidError
 from pellucid.nn import _parts
 from pellucid.nn._calls import RemovableHandle, as_inputs, calls
-from pellucid.nn._parts import Parameter, Parts, joined, note_behaviour
+from pellucid.nn._parts import OF_THIS_OBJECT, Parameter, Parts, joined, note_behaviour
 from pellucid.nn._state_dict import LoadResult, load
 
 __all__ = ["Module", "Parameter"]
@@ -29,8 +29,8 @@ _numbers = count()
 
 # Attributes that follow from others, or that no `forward` reads, and those that `behaviour` looks at by their entries.
 _NO_OPTIONS = frozenset(
-    ("_named_at", "_path", "_hooked", "_chain", "_entry", "_behaviour", "_drawn", "_warned", "_compiled")
-) | {"inputs_seen", "_kinds", "_hooks", "_pre_hooks"}
+    (*OF_THIS_OBJECT, "_path", "_hooked", "_drawn", "_warned", "inputs_seen", "_kinds", "_hooks", "_pre_hooks")
+)
 
 
 class Module(Parts):
@@ -228,7 +228,7 @@ class Module(Parts):
         """Everything besides the tensors' values that its `forward` may depend on: parts, modes, options, what other
         attributes stand for, hooks, which parameters are trained. A compiled function is recorded anew where it
         differs."""
-        changes = (_parts._behaviour_changes, _parts.structure)
+        changes = self._behaviour_changes()
         if self._behaviour is None or self._behaviour[0] != changes:
             modules = list(self.modules())
             options = tuple(
@@ -241,6 +241,12 @@ class Module(Parts):
             vars(self)["_behaviour"] = (changes, (options, hooks), list(self.parameters()))
         _, found, parameters = self._behaviour
         return found, tuple([p.requires_grad for p in parameters])
+
+    @staticmethod
+    def _behaviour_changes() -> tuple[object, int]:
+        """Another one after each change of any module that `behaviour` may show, but for which parameters are trained:
+        a look at two numbers, where nothing has changed."""
+        return _parts._behaviour_changes, _parts.structure
 
     def eval(self) -> Module:
         """Make it and everything inside it behave as in use; returns self."""

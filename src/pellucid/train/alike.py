@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pellucid.core.same import Same
 from pellucid.core.tensor import Tensor
 from pellucid.nn import Module
+from pellucid.nn._parts import OF_THIS_OBJECT
 from pellucid.optim._groups import KEPT_KEYS
 
 if TYPE_CHECKING:
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 # What a module works out or notes for itself, which its `forward` does not read.
-_WORKED_OUT = frozenset(
-    ("_named_at", "_path", "_hooked", "_chain", "_entry", "_behaviour", "_drawn", "_warned", "_compiled", "inputs_seen")
-)
+_WORKED_OUT = frozenset((*OF_THIS_OBJECT, "_path", "_hooked", "_drawn", "_warned", "inputs_seen"))
 _OURS = "pellucid."
 
 

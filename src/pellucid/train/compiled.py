@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 _CHUNK_S = 0.04
 # After about so long the state is remembered anew, to which a step that turns out to be of no use is gone back.
 _STATE_S = 0.5
-# What recording and machine code cost is repaid by so much work: steps times what a step takes operation by operation.
-_WORTH_S = 0.5
-_STEP_S = 150e-6
+# What recording and machine code cost for each parameter is repaid by so much work: steps times what a step takes
+# operation by operation, for each parameter and for products.
+_WORTH_S = 0.045
+_PARAMETER_S = 80e-6
 _FLOPS = 3e10
 # Rows that are augmented at once.
 _AT_A_TIME = 256
@@ -63,12 +64,13 @@ def _worth_it(run: Run) -> bool:
     """Whether the run is long enough, by its steps and weights alone: not by a clock, so that it repeats to the bit."""
     # A kernel's weights are used at many places: how many is known only when it runs; a sixteenth of a row is a guess.
     data: Any = run.loader.data
-    places = max(data.x[:1].size // 16, 1)
-    weights = sum(p.data.size * (places if p.ndim > 2 else 1) for p in run.model.parameters())
+    places, parameters = max(data.x[:1].size // 16, 1), list(run.model.parameters())
+    weights = sum(p.data.size * (places if p.ndim > 2 else 1) for p in parameters)
     steps = run.epochs * len(run.loader)
     one = member()
     alike = 1 if one is None else one.alike
-    return alike * steps * (_STEP_S + 6 * weights * run.loader.batch_size / _FLOPS) > _WORTH_S
+    step_s = _PARAMETER_S * len(parameters) + 6 * weights * run.loader.batch_size / _FLOPS
+    return alike * steps * step_s > _WORTH_S * len(parameters)
 
 
 class _State(NamedTuple):
@@ -104,12 +106,15 @@ class CompiledEpochs:
         programs = None if one is None else one.shared.programs
         compiled = Compiled(function, partial(_recorded, run, step, collects, programs))
         if one is not None:
-            chunks, key = one.shared.chunks, step_likeness(run, step, collects)
+            key = tuple([p.data.shape for p in run.model.parameters()]), run.loader.batch_size
+            chunks = one.shared.chunks
             self._chunk, self._tell = chunks.get(key, 1), partial(chunks.__setitem__, key)
         size = run.loader.batch_size
         whole, left = divmod(len(data), size)
         # Rows that change are looked at when their turn comes.
-        self.epochs = Epochs(compiled, arrays, size, programs, ahead=not run.loader.changes)
+        # A loader whose batch is all rows leaves them as they are.
+        self._whole = size == len(data) and not run.loader.changes
+        self.epochs = Epochs(compiled, arrays, size, programs, ahead=not run.loader.changes, whole=self._whole)
         # The smaller last batch is one that the same function gets: it becomes machine code when it has come often.
         self._rest = None if run.loader.drop_last or not left else Epochs(compiled, arrays, left, programs, ahead=False)
         # A run that goes on from a checkpoint has come as far as one in one go.
@@ -164,7 +169,7 @@ class CompiledEpochs:
         per_step = run.schedule.step if run.schedule is not None and run.schedule_every == "step" else None
         before = self._state_before(run, part, first)
         start = time.perf_counter()
-        done = part.advance(first, last, per_step)
+        done = part.advance(first, last, per_step, before.recording)
         if done == first:
             return False
         if part is self.epochs:
@@ -187,11 +192,11 @@ class CompiledEpochs:
         epochs = min(self._chunk // steps, run.epochs - run.epoch)
         if epochs < 2 or self._rest is not None:
             return None
-        order = loader.orders(run.epoch, epochs)[:, : self.rows].reshape(-1)
-        back = self._state(run, self.epochs)
+        order = loader.orders(run.epoch, 1 if self._whole else epochs)[:, : self.rows].reshape(-1)
+        back = self._state(run, self.epochs, recording := self.epochs.recording())
         self.epochs.begin(order, epochs * steps)
         start = time.perf_counter()
-        if self.epochs.advance(0, epochs * steps) < epochs * steps:
+        if self.epochs.advance(0, epochs * steps, recording=recording) < epochs * steps:
             back()
             return None
         self._take_up(time.perf_counter() - start, epochs * steps)
@@ -232,12 +237,12 @@ class CompiledEpochs:
         """The state at step `first`, or at one not long before it, from which the same steps lead there."""
         known, recording, now = self._remembered, part.recording(), time.perf_counter()
         if known is None or known.part is not part or known.recording is not recording or now > known.until:
-            known = self._remembered = _State(part, recording, first, now + _STATE_S, self._state(run, part))
+            known = self._remembered = _State(part, recording, first, now + _STATE_S, self._state(run, part, recording))
         return known
 
-    def _state(self, run: Run, part: Epochs) -> Callable[[], None]:
+    def _state(self, run: Run, part: Epochs, recording: Any) -> Callable[[], None]:
         """Remember all that a step changes; the function that is returned goes back to it."""
-        arrays = part.snapshot()
+        arrays = part.snapshot(recording)
         schedule = None if run.schedule is None else run.schedule.state_dict()
         options = [dict(group) for group in run.optimizer.param_groups]
 
@@ -263,8 +268,13 @@ def _recorded(
     """The recording of a run's step as it is now, from an earlier one that is alike: of those that run together, or of
     the latest runs if all that it does is our own."""
     global _latest
+    parts = None
+    if wholly_ours(run):
+        from pellucid.compiler.rebound import Parts
+
+        parts = Parts([run.model, run.loss], run.optimizer)
     if programs is None:
-        if not wholly_ours(run):
+        if parts is None:
             from pellucid.compiler.record import recorded
 
             return recorded(function, arguments)
@@ -273,7 +283,7 @@ def _recorded(
 
             _latest = Programs(_KEPT)
         programs = _latest
-    return programs.recorded(step_likeness(run, step, collects), function, arguments)
+    return programs.recorded(step_likeness(run, step, collects), function, arguments, parts)
 
 
 def _nobody(chunk: int) -> None:

@@ -45,14 +45,18 @@ class History:
 
     def append(self, record: dict[str, float]) -> None:
         """Add an epoch's record."""
-        for name in record.keys() - self._curves.keys():
+        self.extend({name: [value] for name, value in record.items()}, 1)
+
+    def extend(self, records: dict[str, list[float]], epochs: int) -> None:
+        """Add the records of several epochs, which measured the same quantities."""
+        for name in records.keys() - self._curves.keys():
             self._curves[name] = [None] * self._length
-        self._length += 1
-        if list(self._curves) != list(record):
-            # In the record's own order, so that columns of a table follow the order of measurement.
-            self._curves = {name: self._curves[name] for name in [*record, *(self._curves.keys() - record.keys())]}
+        self._length += epochs
+        if list(self._curves) != list(records):
+            # In the records' own order, so that columns of a table follow the order of measurement.
+            self._curves = {name: self._curves[name] for name in [*records, *(self._curves.keys() - records.keys())]}
         for name, curve in self._curves.items():
-            curve.append(record.get(name))
+            curve += records[name] if name in records else [None] * epochs
 
     def take_up(self, record: dict[str, Any]) -> None:
         """Add to the last epoch the numbers that a callback has put into its record.

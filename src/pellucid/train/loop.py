@@ -282,10 +282,13 @@ def _epochs_at_once(run: Run, compiled: CompiledEpochs, progress: Progress) -> b
     losses = compiled.epochs_at_once(run)
     if losses is None:
         return False
-    time_s = (time.perf_counter() - start) / len(losses)
+    epochs, time_s = len(losses), (time.perf_counter() - start) / len(losses)
+    run.history.extend({"loss": losses, "lr": [lr] * epochs, "time_s": [time_s] * epochs}, epochs)
+    run.batch = 0
     for loss in losses:
         run.samples += compiled.rows
-        _finish(run, {"loss": loss, "lr": lr, "time_s": time_s}, [], progress)
+        progress.epoch(run, {"loss": loss, "lr": lr, "time_s": time_s})
+        run.epoch += 1
     return True
 
 
