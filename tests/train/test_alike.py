@@ -136,3 +136,16 @@ def test_of_a_run_neither_data_nor_large_networks_stay(recordings, hidden):
     gc.collect()
     assert data() is None
     assert (weights() is None) == (hidden == 4000)
+
+
+def test_the_second_run_has_the_machine_code_of_the_first(recordings, monkeypatch):
+    pytest.importorskip("llvmlite")
+    made = []
+    init = programs.Prepared.__init__
+    monkeypatch.setattr(programs.Prepared, "__init__", lambda self, *a, **k: made.append(1) or init(self, *a, **k))
+    monkeypatch.setenv("PELLUCID_COMPILE", "llvm")
+    first = trained(network(3))
+    again = trained(network(3))
+    assert len(made) == 1
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)

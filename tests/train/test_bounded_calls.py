@@ -11,6 +11,7 @@ import pytest
 import pellucid as pl
 from pellucid import nn
 from pellucid.compiler.epochs import Epochs
+from pellucid.train import compiled
 
 AIM_S, MOST_S, GROWTH = 0.04, 0.1, 4
 """About how long a call takes, how long it may take, and how many times more steps it has than the one before."""
@@ -28,6 +29,7 @@ SHAPES = {
 def calls(monkeypatch):
     """Does no step, but lets each take the next of the given times; the calls, as (steps, seconds a step)."""
     monkeypatch.setenv("PELLUCID_COMPILE", "numpy")
+    monkeypatch.setattr(compiled, "_latest", None)
     now, found = [0.0], []
 
     def advance(self, first, last, after_each=None, recording=None):

@@ -54,6 +54,8 @@ class Epochs:
         whole: bool = False,
     ) -> None:
         self._programs = Programs() if programs is None else programs
+        kept = self._programs.looked_at
+        self._looked_at: set[tuple[Same, ...]] = set() if kept is None else kept
         self._compiled, self._data, self.batch_size = compiled, list(data), batch_size
         self._ahead, self._whole = ahead, whole
         self._example = tuple([wrap(d[:batch_size]) for d in data])
@@ -165,7 +167,7 @@ class Epochs:
     def _at_once(self, plan: EpochPlan, first: int, last: int, values: list[Array]) -> None:
         plan.begin(self.order, self.outputs, values)
         if self._busy is None:
-            self._busy = Busy(plan.threads)
+            self._busy = plan.busy()
         while first < last:
             end = first + self._busy.steps(last - first)
             start = time.perf_counter()
@@ -199,14 +201,14 @@ class Epochs:
         if not self._ahead:
             return
         looked = tuple(map(Same, (found.graph.expectations, *self._data)))
-        if looked in self._programs.looked_at:
+        if looked in self._looked_at:
             return
         rows = len(self._data[0])
         for look in [look for look in run.looks if not look.captures]:
             for start in range(0, rows - size + 1, size):
                 look([d[start : start + size] for d in self._data])
             look([d[rows - size :] for d in self._data])
-        self._programs.looked_at.add(looked)
+        self._looked_at.add(looked)
 
     def _batch(self, step: int) -> list[Array]:
         """The rows of a step."""

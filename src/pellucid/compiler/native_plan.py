@@ -4,6 +4,7 @@ back on the NumPy plan where this raises Unsupported.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property, partial
 
@@ -15,7 +16,7 @@ from pellucid.compiler.memory import ALIGNMENT, Memory
 from pellucid.compiler.native import Native
 from pellucid.compiler.prepared import Prepared, lowered_with_table
 from pellucid.compiler.table import Place, Table
-from pellucid.compiler.threads import get_num_threads
+from pellucid.compiler.threads import Busy, get_num_threads
 from pellucid.graph.ir import Graph, Value, leaves
 
 WORTH_THREADS = 200_000
@@ -92,11 +93,17 @@ class EpochPlan:
 
     def __init__(self, graph: Graph, prepared: Prepared, data: Sequence[Array]) -> None:
         self._binding = Binding(graph)
-        self._bound = Bound(prepared, self._binding)
+        self._prepared, self._bound = prepared, Bound(prepared, self._binding)
         self._batch = graph.inputs[0].spec.shape[0]
         for number, rows in zip(self._bound.table.inputs, data, strict=True):
             self._bound.native.bind(number, rows[: self._batch])
         self.threads = self._bound.threads
+
+    def busy(self) -> Busy:
+        """Who says with how many threads to run: it goes on from what an earlier run of such steps has found."""
+        known = self._prepared.busy
+        self._prepared.busy = found = Busy(self.threads) if known is None else known.followed(self.threads)
+        return found
 
     def begin(self, order: Array, outputs: Sequence[Array], varying: Sequence[Array] = ()) -> None:
         """Go on with rows in an order.
@@ -167,6 +174,5 @@ def bind_scratch(native: Native, table: Table, arena: Array) -> None:
     """Give every intermediate result its place in the block."""
     for number, offset in table.scratch:
         place = table.places[number]
-        nbytes = int(np.prod(place.shape, dtype=np.int64)) * place.dtype.itemsize
-        flat = arena[offset : offset + nbytes].view(place.dtype)
-        native.bind(number, np.lib.stride_tricks.as_strided(flat, place.shape, place.strides))
+        nbytes = math.prod(place.shape) * place.dtype.itemsize
+        native.bind(number, np.ndarray(place.shape, place.dtype, arena[offset : offset + nbytes], 0, place.strides))

@@ -24,6 +24,7 @@ from pellucid.graph.ir import Graph, Instruction, Value, mapped
 if TYPE_CHECKING:
     from pellucid.compiler.buffers import Lowered
     from pellucid.compiler.nest import Program
+    from pellucid.compiler.threads import Busy
 
 
 Batched = Literal["rows", "whole"] | None
@@ -37,6 +38,8 @@ class Prepared:
             the "whole" of it
         varying : captured numbers that are given for every step
         columns : captured values that lie column by column whatever the graph does with them, by number
+    Attributes
+        busy : what its latest run in several threads has found of how many of them pay
     Raises
         Unsupported: there is no machine code for it here.
     """
@@ -62,6 +65,7 @@ class Prepared:
         key = repr((likeness(graph, varying), batched, sorted(columns), _names(graph)))
         code = compiled(key, made, target)
         self.table = Table.from_bytes(code.notes)
+        self.busy: Busy | None = None
         self.native = Native(code, self.table)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pellucid.compiler.expressions import INT64, Expr, Variable, affine, as_expr, fma, named
 from pellucid.compiler.llvm_copies import Assign, shape_of
 from pellucid.compiler.nest import Accumulator, Loop, Product, Statement, Store, with_inner
-from pellucid.compiler.product_ahead import LINE
+from pellucid.compiler.product_ahead import LINE, is_picked
 from pellucid.compiler.product_blocks import FEW, Blocking, Blocks, rows_of
 from pellucid.compiler.product_depth import Deep
 from pellucid.compiler.product_lanes import LaneSums, RowSums
@@ -32,6 +32,8 @@ _MANY_LINES = 512
 """Lines that no longer stay in a core's first cache, nor come from the second in time."""
 DEEP = 384
 """So many k are taken some at a time where a is copied together."""
+_REUSED = 64
+"""Columns for which rows that are looked up in an order are copied together once."""
 _MOST_STRIPS = 64
 """Rows that are copied together at most."""
 _ROWS = {1: (16,), 2: (8,), 3: (8,), 4: (6,)}
@@ -82,9 +84,11 @@ def blocking(e: Emitter, p: Product) -> Blocking:
 
 def _strips(p: Product, rows: int, most: int) -> int:
     """How many rows of a to copy together at once: it pays where a block reads a few numbers of so many lines that they
-    leave the first cache before the next block reads on."""
+    leave the first cache before the next block reads on, or of rows that are looked up and lie on as many pages."""
     across = p.a.op == "load" and is_contiguous(p.a, p.m) and not is_contiguous(p.a, p.k)
-    if p.sums or not across or 2 * rows * p.dtype.itemsize > LINE or p.k_stop < _MANY_LINES:
+    if p.sums or not across or 2 * rows * p.dtype.itemsize > LINE:
+        return 0
+    if p.k_stop < _MANY_LINES and not (is_picked(p.a) and p.n_stop >= _REUSED):
         return 0
     return min(_MOST_SCRATCH // (p.k_stop * p.dtype.itemsize), _MOST_STRIPS, most) // rows * rows
 

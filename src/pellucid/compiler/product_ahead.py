@@ -88,13 +88,13 @@ class Ahead(Rows):
 
     def _is_picked(self, x: Expr) -> bool:
         """Whether rows, read along k, are picked by an order of rows that goes on at the next step."""
-        if x.op != "load" or affine(x.args[1])[1].get(self.p.k) != 1:
-            return False
-        return any(isinstance(key, Expr) and _is_order(key) for key in affine(x.args[1])[1])
+        return x.op == "load" and affine(x.args[1])[1].get(self.p.k) == 1 and is_picked(x)
 
 
-def _is_order(x: Expr) -> bool:
-    return x.op == "load" and x.args[0].kind == "order"
+def is_picked(x: Expr) -> bool:
+    """Whether what is loaded lies in rows that an order of rows picks."""
+    keys = affine(x.args[1])[1]
+    return any(isinstance(key, Expr) and key.op == "load" and key.args[0].kind == "order" for key in keys)
 
 
 def _nbytes(buffer: Buffer) -> int:

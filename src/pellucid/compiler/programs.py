@@ -27,7 +27,8 @@ class Programs:
     Parameters
         most : so many recordings are kept, of little state each, the latest; all and of any where it is None
     Attributes
-        looked_at : data that have been looked at whole, each set with the looks
+        looked_at : data that have been looked at whole, each set with the looks; None where no data may stay
+        chunks : for steps that are alike, how many there were last between looks at anything else
     """
 
     def __init__(self, most: int | None = None) -> None:
@@ -35,7 +36,8 @@ class Programs:
         self._known: dict[Hashable, Prepared] = {}
         self._originals: dict[Hashable, Original | None] = {}
         self._lock = threading.Lock()
-        self.looked_at: set[tuple[Same, ...]] = set()
+        self.looked_at: set[tuple[Same, ...]] | None = set() if most is None else None
+        self.chunks: dict[Hashable, int] = {}
         renew_after_fork(self)
 
     def renew(self) -> None:
@@ -83,15 +85,22 @@ class Programs:
         Raises
             Unsupported: there is none.
         """
-        # Recordings made from one another have the same operations and constants, in Python's sense too.
         place = {id(c.tensor): n for n, c in enumerate(graph.captured)}
-        given = tuple([place.get(id(t)) for t in varying])
-        constants = tuple([Same(c.tensor.data) for c in graph.captured if c.constant])
-        same = Same(graph.instructions), Same(graph.outputs), Same(graph.updates), constants, given, whole
+        way = tuple([place.get(id(t)) for t in varying]), whole
         with self._lock:
-            if same not in self._known:
-                key = likeness(graph, varying), whole
-                if key not in self._known:
-                    self._known[key] = Prepared(graph, "whole" if whole else "rows", varying)
-                self._known[same] = self._known[key]
-            return self._known[same]
+            # Recordings that were made from one have its operations.
+            firsts = [f for f in self._originals.values() if f is not None]
+            first = next((f for f in firsts if f.recorded.graph.instructions is graph.instructions), None)
+            if first is None:
+                return self._prepared(graph, varying, whole)
+            if way not in first.prepared:
+                first.prepared[way] = self._prepared(graph, varying, whole)
+            return first.prepared[way]
+
+    def _prepared(self, graph: Graph, varying: Sequence[Tensor], whole: bool) -> Prepared:
+        if self._most is not None:
+            return Prepared(graph, "whole" if whole else "rows", varying)
+        key = likeness(graph, varying), whole
+        if key not in self._known:
+            self._known[key] = Prepared(graph, "whole" if whole else "rows", varying)
+        return self._known[key]

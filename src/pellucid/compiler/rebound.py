@@ -5,8 +5,8 @@ Called by `programs`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from pellucid.compiler.before import Before
 from pellucid.compiler.guards import Guards, outstanding
+from pellucid.compiler.prepared import Prepared
 from pellucid.compiler.record import Recorded, listening, twin
 from pellucid.core.rng import default_generator
 from pellucid.core.setting import Setting, computed
@@ -57,12 +58,14 @@ class Original:
 
     Attributes
         state : by parameter, what an optimizer keeps for it
+        prepared : machine code of it and of those that were made from it, by how it is run
     """
 
     recorded: Recorded
     tensors: list[tuple[str, Tensor]]
     groups: list[Any]
     state: dict[int, list[str]]
+    prepared: dict[Hashable, Prepared] = field(default_factory=dict)
 
 
 def original(found: Recorded, function: Callable[..., Any], parts: Parts | None = None) -> Original | None:

@@ -14,6 +14,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from functools import partial
 from operator import call as _call
 from queue import SimpleQueue
@@ -242,6 +243,14 @@ class Busy:
         self._times: deque[float] = deque(maxlen=self._RECENT)
         self._normal = math.inf
         self._wait, self._rested = self._WARM_UP, 0
+
+    def followed(self, threads: int) -> Busy:
+        """One for a further run of the same steps, which knows what this one does; a new one for other threads."""
+        if threads != max(self._chosen, self._other):
+            return Busy(threads)
+        new = copy(self)
+        new._times = self._times.copy()
+        return new
 
     def steps(self, most: int) -> int:
         """How many steps to do before the next `took`: all, or a few where the other number is tried."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pellucid.compiler.threads import get_num_threads
 from pellucid.compiler.tiers import tier_wanted
 from pellucid.core.tensor import Tensor
 from pellucid.train.alike import step_likeness, wholly_ours
@@ -103,12 +104,14 @@ class CompiledEpochs:
         self._arrays = arrays
         self._chunk, self._tell = 1, _nobody
         function, one = _step_function(run, step, collects), member()
-        programs = None if one is None else one.shared.programs
+        programs = _kept(run) if one is None else one.shared.programs
         compiled = Compiled(function, partial(_recorded, run, step, collects, programs))
-        if one is not None:
-            key = tuple([p.data.shape for p in run.model.parameters()]), run.loader.batch_size
-            chunks = one.shared.chunks
-            self._chunk, self._tell = chunks.get(key, 1), partial(chunks.__setitem__, key)
+        if programs is not None:
+            shapes = tuple([p.data.shape for p in run.model.parameters()])
+            key = shapes, data.x.shape[1:], run.loader.batch_size, get_num_threads()
+            # The machine may be slower than it was: not all at once.
+            self._chunk = max(1, programs.chunks.get(key, 1) // 4)
+            self._tell = partial(programs.chunks.__setitem__, key)
         size = run.loader.batch_size
         whole, left = divmod(len(data), size)
         # Rows that change are looked at when their turn comes.
@@ -267,23 +270,31 @@ def _recorded(
 ) -> Recorded:
     """The recording of a run's step as it is now, from an earlier one that is alike: of those that run together, or of
     the latest runs if all that it does is our own."""
-    global _latest
+    kept = _kept(run)
+    found = kept if programs is None or (programs is _latest and kept is None) else programs
+    if found is None:
+        from pellucid.compiler.record import recorded
+
+        return recorded(function, arguments)
     parts = None
-    if wholly_ours(run):
+    if kept is not None:
         from pellucid.compiler.rebound import Parts
 
         parts = Parts([run.model, run.loss], run.optimizer)
-    if programs is None:
-        if parts is None:
-            from pellucid.compiler.record import recorded
+    return found.recorded(step_likeness(run, step, collects), function, arguments, parts)
 
-            return recorded(function, arguments)
-        if _latest is None:
-            from pellucid.compiler.programs import Programs
 
-            _latest = Programs(_KEPT)
-        programs = _latest
-    return programs.recorded(step_likeness(run, step, collects), function, arguments, parts)
+def _kept(run: Run) -> Programs | None:
+    """What stays of the latest runs for one that is alike; None for a run whose steps may do something of the user's
+    own."""
+    global _latest
+    if not wholly_ours(run):
+        return None
+    if _latest is None:
+        from pellucid.compiler.programs import Programs
+
+        _latest = Programs(_KEPT)
+    return _latest
 
 
 def _nobody(chunk: int) -> None:

@@ -21,14 +21,12 @@ class Together:
 
     Attributes
         programs : the machine code of their steps
-        chunks : for steps that are alike, how many to do before control comes back
     """
 
     def __init__(self) -> None:
         from pellucid.compiler.programs import Programs  # a run alone has no use for it
 
         self.programs = Programs()
-        self.chunks: dict[Hashable, int] = {}
         self._known: dict[Hashable, tuple[Any, Any]] = {}
         self._lock = threading.RLock()
 
