@@ -232,7 +232,7 @@ class Busy:
         threads : for the next chunk
     """
 
-    _WARM_UP, _FIRST_WAIT, _LONGEST_WAIT = 2, 8, 64
+    _WARM_UP, _LONGEST_WAIT = 2, 64
     _TRIAL_S = 3e-3
     _RECENT = 3
     _SLOWER = 1.5
@@ -279,8 +279,8 @@ class Busy:
         if seconds < min(self._times):
             self._chosen, self._other = self._other, self._chosen
             self._times = deque([seconds], maxlen=self._RECENT)
-            self._wait = 0
-        self._wait = min(max(2 * self._wait, self._FIRST_WAIT), self._LONGEST_WAIT)
+            self._wait = 0  # a moment's noise may have been why: the number before is tried again soon
+        self._wait = min(2 * self._wait + 1, self._LONGEST_WAIT)
         self._normal, self._rested = min(self._times), 0  # what is normal may have changed for good
         self.threads = self._chosen
         return self.threads
