@@ -51,7 +51,7 @@ def test_beginnings_go_a_quarter_of_the_way_to_where_all_would_arrive_at_once():
     assert move([0, 30000, 40000, WHOLE], [20, 10, 30], [10, 10, 30]) == [0, 30692, 42288, WHOLE]
 
 
-def test_nobody_is_left_with_less_than_half_of_an_even_share():
+def test_neither_of_two_is_left_with_less_than_half_of_an_even_share():
     assert move([0, 16500, WHOLE], [10, 30], [10**6, 1]) == [0, 16384, WHOLE]
     assert move([0, 49000, WHOLE], [30, 10], [1, 10**6]) == [0, 49152, WHOLE]
 
@@ -110,4 +110,4 @@ def test_who_also_has_rows_that_nobody_shares_gets_fewer_of_the_others():
     calls = (Call(sums("shared", x, 200), 512, 8), Call(sums("alone", own, 40_000), 1, shared=False))
     memory = np.array([0] * FIRST + shares(1, 2), np.int64)
     Compiled(Program((x, own), (calls,))).run(arrays, 2, 0, 400, memory=memory)
-    assert memory[FIRST + 1] < 0.45 * WHOLE
+    assert memory[FIRST + 1] < 0.5 * WHOLE

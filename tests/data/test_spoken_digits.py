@@ -16,7 +16,6 @@ from pellucid.data import spoken_digits, write_wav
 from pellucid.errors import ArgumentError, DataError, DownloadError, MissingFileError
 from tests.data.test_download import Server
 
-# The function hides the module of the same name.
 module = importlib.import_module("pellucid.data.free_spoken_digits")
 
 

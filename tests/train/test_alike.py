@@ -93,7 +93,7 @@ def test_an_optimizer_begins_as_if_nobody_had_trained_before(recordings, monkeyp
     monkeypatch.setenv("PELLUCID_COMPILE", "off")
     for a, b in zip(got, twice(make(7)), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert len(recordings) <= 2
+    assert 1 <= len(recordings) <= 2  # the second of the two goes on with a state, which may be another step
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pickle
 import signal
 import threading
 from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -506,3 +507,77 @@ def test_a_step_that_begins_to_look_at_values(batch, how):
 @pytest.mark.parametrize("batch", [None, 2, 4])
 def test_a_gradient_that_waits_for_the_next_step(batch, how):
     assert_agrees(how, epochs=4, callbacks=[Changing(leave_a_gradient, [1], batch)])
+
+
+NARROW = [
+    ((6, 3), 64),
+    ((6, 3), 128),
+    ((5, 8, 3), 16),
+    ((16, 24, 4), 32),
+    ((3, 40, 2), 64),
+    ((30, 70, 3), 400),
+    ((4, 2, 2), 128),
+]
+
+
+@pytest.mark.parametrize(("sizes", "batch"), NARROW)
+def test_bits_depend_neither_on_how_rows_are_given_nor_on_what_is_asked_for(sizes, batch, monkeypatch):
+    """Of networks of few columns, whose sums run in lanes where that is quicker."""
+    pytest.importorskip("llvmlite")
+    monkeypatch.setenv("PELLUCID_COMPILE", "llvm")
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((128 if batch == 128 else 2 * batch, sizes[0])).astype("f4")
+    y = rng.integers(0, sizes[-1], len(x))
+
+    def made():
+        pl.manual_seed(1)
+        layers = [part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), nn.Tanh())]
+        model = nn.Sequential(*layers[:-1])
+        return model, optim.Adam(model.parameters(), lr=0.01), nn.CrossEntropyLoss()
+
+    def by_fit(**options):
+        model, optimizer, loss = made()
+        pl.fit(model, (x, y), loss=loss, optimizer=optimizer, epochs=4, batch_size=batch, seed=5, verbose=0, **options)
+        return model
+
+    def by_hand(both):
+        model, optimizer, loss_fn = made()
+
+        @pl.compile
+        def step(x, y):
+            y_pred = model(x)
+            loss = loss_fn(y_pred, y)
+            loss.backward()
+            optimizer.step()
+            return (loss, y_pred) if both else loss
+
+        loader = pl.data.Loader((x, y), batch_size=batch, shuffle=True, seed=5)
+        for _ in range(4):
+            for rows in loader:
+                step(*rows)
+        return model
+
+    first = weights_of(by_fit())
+    for other in (by_fit(metrics=["accuracy"]), by_hand(False), by_hand(True)):
+        assert {name: v.tobytes() for name, v in weights_of(other).items()} == {
+            n: v.tobytes() for n, v in first.items()
+        }
+
+
+@pytest.mark.parametrize("how", TIERS)
+def test_the_history_of_weighted_rows_is_that_of_one_epoch_after_the_other(how, monkeypatch):
+    """Also where many epochs are done at once: each batch counts for what its rows weigh."""
+    weights = np.linspace(0.1, 3.0, len(X) // 25 * 25)
+    rows = len(weights)
+    options = {"batch_size": 25, "epochs": 60, "sample_weight": weights}
+
+    def losses():
+        pl.manual_seed(3)
+        options_of_all = {"loss": "cross_entropy", "optimizer": "sgd", "verbose": 0}
+        return pl.fit(network(), (X[:rows], Y[:rows]), **options_of_all, **options).loss
+
+    monkeypatch.setenv("PELLUCID_COMPILE", "off")
+    expected = losses()
+    with tier(how):
+        losses()
+        np.testing.assert_allclose(losses(), expected, rtol=1e-4)

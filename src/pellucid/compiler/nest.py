@@ -189,16 +189,6 @@ class Call:
     shared: bool = True
     everyone: bool = False
 
-    def rows(self, thread: int, threads: int) -> tuple[int, int]:
-        """The rows lo up to hi of a thread."""
-        if self.everyone:
-            return 0, self.extent
-        if not self.shared:
-            return (0, self.extent) if thread == 0 else (0, 0)
-        units = -(-self.extent // self.grain)
-        first, last = units * thread // threads, units * (thread + 1) // threads
-        return min(first * self.grain, self.extent), min(last * self.grain, self.extent)
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Program:

@@ -155,14 +155,18 @@ def places(program: Program) -> dict[int, Place]:
 
 
 def with_own_outputs(graph: Graph) -> Graph:
-    """The graph with a copy for each output and update that is no result of a computation of its own."""
+    """The graph with a copy for each output and update that is no result of a computation of its own, and for outputs
+    of few columns: what is computed of those is computed in one way, whether they are also returned or not."""
+    from pellucid.compiler.layout import is_tall
+
     made = {i.output.id for i in graph.instructions if i.op.family != "movement"}
+    updates = {value.id for _, value in graph.updates}
     taken: set[int] = set()
 
     def own(value: Value) -> bool:
         is_own = value.id in made and value.id not in taken
         taken.add(value.id)
-        return is_own
+        return is_own and (value.id in updates or not is_tall(value.spec.shape))
 
     return with_copies(graph, own)
 

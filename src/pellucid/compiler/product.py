@@ -29,9 +29,8 @@ _PACKED_FROM = {32: (_LARGE, 128), 16: (16 * 1024, 64)}
 """By the number of registers: bytes of b from which on it is copied together, and rows for which that pays. Fewer
 registers make narrower blocks, which read less of each line of b and soon run out of the first cache."""
 _MANY_LINES = 512
-"""Lines that no longer stay in a core's first cache, nor come from the second in time."""
-DEEP = 384
-"""So many k are taken some at a time where a is copied together."""
+"""Lines that no longer stay in a core's first cache, nor come from the second in time: so many k are taken some at a
+time."""
 _REUSED = 64
 """Columns for which rows that are looked up in an order are copied together once."""
 _MOST_STRIPS = 64
@@ -110,7 +109,8 @@ def emit_product(e: Emitter, p: Product) -> None:
     many_rows = rows_of(e, p)[1] >= lanes
     # Of a result that lies column by column even more columns go one after the other than a quarter vector holds.
     few_columns = p.n_stop <= (FEW if _lies_along_m(p) or is_contiguous(p.a, p.m) else lanes // 4)
-    if few_columns and many_rows and lanes <= p.k_stop <= _SHORT_ROW and _lies_along_m(p) and _is_along_k(p):
+    # Wherever the result lies: that it is also returned must not change its bits.
+    if p.n_stop <= FEW and many_rows and lanes <= p.k_stop <= _SHORT_ROW and _is_along_k(p):
         RowSums(e, p).all()
     elif p.n_stop == 1 and p.k_stop >= lanes and both_along_k:
         _along_k(e, p)
@@ -122,7 +122,7 @@ def emit_product(e: Emitter, p: Product) -> None:
         _along_m(e, p)
     else:
         plan = blocking(e, p)
-        (Deep(e, p, plan) if plan.strips and p.k_stop >= DEEP else Blocks(e, p, plan)).all()
+        (Deep(e, p, plan) if plan.strips and p.k_stop >= _MANY_LINES else Blocks(e, p, plan)).all()
 
 
 def _is_along_k(p: Product) -> bool:
@@ -131,11 +131,13 @@ def _is_along_k(p: Product) -> bool:
 
 
 def _is_near(x: Expr, along: Variable) -> bool:
-    """Whether an expression reads elements along a counter that are few apart, or each of which is looked up."""
+    """Whether an expression reads elements along a counter that are few apart, or in rows so short that are looked up:
+    sums have one order, whether rows are picked or given."""
     if x.op != "load":
         return False
     terms = affine(x.args[1])[1]
-    return 0 < terms.get(along, 0) <= FEW or any(is_contiguous(t, along) for t in terms if isinstance(t, Expr))
+    picked = [factor for t, factor in terms.items() if isinstance(t, Expr) and is_contiguous(t, along)]
+    return all([0 < factor <= FEW for factor in picked or [terms.get(along, 0)]])
 
 
 def _lies_along_m(p: Product) -> bool:

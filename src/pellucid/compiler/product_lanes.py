@@ -1,4 +1,4 @@
-"""A product whose factors both lie along k comes in; LLVM instructions leave. Called by product.
+"""A product whose factors lie along k, or nearly so, comes in; LLVM instructions leave. Called by product.
 
 Lanes are k, so that nothing has to be turned: the gradient of a convolution's kernel, whose sums run over all samples
 and places, that of a small weight, whose sums run over a long batch, and products of few columns. Rows and columns are

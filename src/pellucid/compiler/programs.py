@@ -19,6 +19,7 @@ from pellucid.graph.ir import Graph
 
 _LITTLE_BYTES = 4 << 20
 """State that may stay in memory after its run."""
+_MOST_CHUNKS = 256
 
 
 class Programs:
@@ -28,7 +29,6 @@ class Programs:
         most : so many recordings are kept, of little state each, the latest; all and of any where it is None
     Attributes
         looked_at : data that have been looked at whole, each set with the looks; None where no data may stay
-        chunks : for steps that are alike, how many there were last between looks at anything else
     """
 
     def __init__(self, most: int | None = None) -> None:
@@ -37,7 +37,7 @@ class Programs:
         self._originals: dict[Hashable, Original | None] = {}
         self._lock = threading.Lock()
         self.looked_at: set[tuple[Same, ...]] | None = set() if most is None else None
-        self.chunks: dict[Hashable, int] = {}
+        self._chunks: dict[Hashable, int] = {}
         renew_after_fork(self)
 
     def renew(self) -> None:
@@ -69,12 +69,22 @@ class Programs:
 
     def _keep(self, key: Hashable, first: Original | None) -> None:
         """Keep a recording, and let the one go that was not used for longest."""
-        if self._most is not None and first is not None:
-            if sum(t.data.nbytes for _, t in first.tensors) > _LITTLE_BYTES:
+        if self._most is not None:
+            if first is not None and sum(t.data.nbytes for _, t in first.tensors) > _LITTLE_BYTES:
                 return
-            if len(self._originals) == self._most:
+            if len(self._originals) >= self._most:
                 self._originals.pop(next(iter(self._originals)))
         self._originals[key] = first
+
+    def chunk(self, key: Hashable) -> int:
+        """Of steps that are alike, how many there were last between looks at anything else; 1 of what is new."""
+        return self._chunks.get(key, 1)
+
+    def note_chunk(self, key: Hashable, steps: int) -> None:
+        """Remember it."""
+        if len(self._chunks) >= _MOST_CHUNKS and key not in self._chunks:
+            self._chunks.clear()
+        self._chunks[key] = steps
 
     def of(self, graph: Graph, varying: Sequence[Tensor], whole: bool = False) -> Prepared:
         """Machine code of many steps of a graph, which picks its batches itself.

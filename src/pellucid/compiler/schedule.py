@@ -22,8 +22,6 @@ Mode = Literal["shared", "replicated", "single"]
 
 _WORTH_SHARING = 256
 _ROWS_A_UNIT = 8
-_STEP_BY_STEP = ("add", "border")
-"""Groups that write to an element more than once: a thread that does so must not be seen at it by others."""
 _ELEMENTS_A_UNIT = 64
 
 
@@ -88,6 +86,13 @@ def _reads_before(group: Group, instruction: Instruction, index: Index | None, r
     return order.index(instruction.output.id) <= order.index(result)
 
 
+def _is_step_by_step(group: Group) -> bool:
+    """Whether it writes to an element more than once: a thread that does so must not be seen at it by others."""
+    if group.kind == "convolution":
+        return group.head is not None and role_of(group.head) == "k"
+    return group.kind in ("add", "border")
+
+
 def _results(group: Group) -> list[int]:
     return [i.output.id for i in group.instructions]
 
@@ -104,7 +109,7 @@ def _placed(group: Group, groups: Groups, places: dict[int, Planned], updated: d
     elif (
         any(r in updated or r in groups.required for r in _results(group))
         or any(source.mode != "replicated" for source, _, _ in sources)
-        or group.kind in _STEP_BY_STEP
+        or _is_step_by_step(group)
     ):
         mode = "single"
     else:

@@ -256,7 +256,7 @@ class Busy:
         """How many steps to do before the next `took`: all, or a few where the other number is tried."""
         if self.threads == self._chosen:
             return most
-        return min(most, max(1, int(self._TRIAL_S / min(self._times))))
+        return min(most, max(1, int(self._TRIAL_S / max(min(self._times), 1e-9))))
 
     def took(self, seconds: float) -> int:
         """Note what a step of the latest chunk took, on average, and choose for the next.

@@ -108,8 +108,6 @@ _MODULES = {name: module for module, names in _HOMES.items() for name in names.s
 
 
 def __getattr__(name: str) -> Any:
-    if name == "augment":
-        return importlib.import_module("pellucid.data.augment")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(importlib.import_module(f"pellucid.data.{_MODULES[name]}"), name)

@@ -78,7 +78,7 @@ class Parts:
     _path = ""
     _named_at = -1
     # The lists of its parts, by kind, and the count of registrations they hold for.
-    _lists: Any = None
+    _lists: tuple[int, dict[Any, list[Any]]] | None = None
     _kinds: dict[str, Kind]
     _hooks: dict[int, Any]
     _pre_hooks: dict[int, Any]
@@ -119,6 +119,7 @@ class Parts:
     def __delattr__(self, name: str) -> None:
         global structure
         if self._kinds.pop(name, None) is not None:
+            vars(self).pop("_lists", None)
             structure += 1
         object.__delattr__(self, name)
         note_behaviour()
@@ -148,6 +149,7 @@ class Parts:
             del self._kinds[name]
         self._kinds[name] = kind
         vars(self)[name] = value
+        vars(self).pop("_lists", None)  # what it had must not live on there
         structure += 1
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
@@ -240,12 +242,13 @@ class Parts:
 
     def _listed(self, what: Any, find: Callable[[], Iterator[Any]]) -> list[Any]:
         """What `find` gives, which is asked for again and again by optimizers and training: it is looked for once."""
-        if self._lists is None or self._lists[0] != structure:
-            vars(self)["_lists"] = (structure, {})
-        lists = self._lists[1]
+        known = self._lists
+        if known is None or known[0] != structure:
+            vars(self)["_lists"] = known = (structure, {})
+        lists = known[1]
         if what not in lists:
             lists[what] = list(find())
-        return lists[what]  # type: ignore[no-any-return]
+        return lists[what]
 
     def _found(self, kinds: tuple[Kind, ...], prefix: str, recurse: bool, once: bool) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()

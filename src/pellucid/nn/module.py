@@ -245,7 +245,7 @@ class Module(Parts):
     @staticmethod
     def _behaviour_changes() -> tuple[object, int]:
         """Another one after each change of any module that `behaviour` may show, but for which parameters are trained:
-        a look at two numbers, where nothing has changed."""
+        a look at two marks, where nothing has changed."""
         return _parts._behaviour_changes, _parts.structure
 
     def eval(self) -> Module:

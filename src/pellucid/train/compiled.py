@@ -103,16 +103,16 @@ class CompiledEpochs:
 
         self._arrays = arrays
         self._chunk, self._tell = 1, _nobody
+        size = run.loader.batch_size
         function, one = _step_function(run, step, collects), member()
         programs = _kept(run) if one is None else one.shared.programs
         compiled = Compiled(function, partial(_recorded, run, step, collects, programs))
         if programs is not None:
             shapes = tuple([p.data.shape for p in run.model.parameters()])
-            key = shapes, data.x.shape[1:], run.loader.batch_size, get_num_threads()
+            key = tier_wanted(), get_num_threads(), shapes, x.dtype, x.shape[1:], size, type(run.optimizer), collects
             # The machine may be slower than it was: not all at once.
-            self._chunk = max(1, programs.chunks.get(key, 1) // 4)
-            self._tell = partial(programs.chunks.__setitem__, key)
-        size = run.loader.batch_size
+            self._chunk = max(1, programs.chunk(key) // 4)
+            self._tell = partial(programs.note_chunk, key)
         whole, left = divmod(len(data), size)
         # Rows that change are looked at when their turn comes.
         # A loader whose batch is all rows leaves them as they are.

@@ -84,7 +84,7 @@ def train(
                 compiled = compiled_epochs(run, step, bool(epochs_metrics))
                 # Where nobody looks between them, short epochs are done many at a time.
                 alone = not (callbacks or epochs_metrics or save or run.validation or run.best or run.schedule)
-                alone = alone and not run.loader.changes
+                alone = alone and not run.loader.changes and step.weights is None
                 while run.epoch < run.epochs and run.stopping is None:
                     run.start = arrays_of(run.model)
                     if alone and compiled is not None and _epochs_at_once(run, compiled, progress):

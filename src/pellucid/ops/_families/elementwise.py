@@ -58,9 +58,10 @@ def elementwise(
     """
 
     def declare(body: Callable[..., Any]) -> Callable[..., Tensor]:
-        parameters, arity = parameter_names(body), body.__code__.co_argcount
+        written: Any = inspect.unwrap(body)
+        parameters, arity = parameter_names(body), written.__code__.co_argcount
         names = list(parameters[1:arity])
-        attrs = {name: (body.__kwdefaults__ or {}).get(name, _REQUIRED) for name in parameters[arity:]}
+        attrs = {name: (written.__kwdefaults__ or {}).get(name, _REQUIRED) for name in parameters[arity:]}
         op_name = name or body.__name__.rstrip("_")
 
         def spec(*specs: Spec, **kw: Any) -> Spec:
