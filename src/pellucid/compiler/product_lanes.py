@@ -150,8 +150,8 @@ class LaneSums(Rows):
 
 
 class RowSums(LaneSums):
-    """A product of few columns whose results lie along the rows: a block is as many rows as a vector has lanes, whose
-    sums become one vector, so that the body is computed for all of them at once."""
+    """A product of few columns: a block is as many rows as a vector has lanes, whose sums become one vector, so that
+    the body is computed for all of them at once."""
 
     def __init__(self, e: Emitter, p: Product) -> None:
         super().__init__(e, p)
