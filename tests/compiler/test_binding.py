@@ -123,10 +123,8 @@ def test_a_copy_is_apart(how):
     assert np.array_equal(model.weight.data, before * 2)
 
 
-@pytest.mark.parametrize("how", ["numpy", "llvm"])
-def test_a_history_from_before_a_step_is_refused(how):
-    if how == "llvm":
-        pytest.importorskip("llvmlite")
+def descending():
+    """A weight, and a compiled step that takes its argument from it."""
     w = pl.Tensor(np.ones((3, 4), "f4"), requires_grad=True)
 
     def step(x):
@@ -134,7 +132,14 @@ def test_a_history_from_before_a_step_is_refused(how):
             w.assign(w - x)
         return w.sum()
 
-    step = pl.compile(step)
+    return w, pl.compile(step)
+
+
+@pytest.mark.parametrize("how", ["numpy", "llvm"])
+def test_a_history_from_before_a_step_is_refused(how):
+    if how == "llvm":
+        pytest.importorskip("llvmlite")
+    w, step = descending()
     with tier(how):
         step(np.float32(0.1))
         loss = (w * w).sum()
@@ -147,14 +152,7 @@ def test_a_history_from_before_a_step_is_refused(how):
 def test_steps_in_a_row_leave_later_histories_alone_and_refuse_earlier_ones(how):
     if how == "llvm":
         pytest.importorskip("llvmlite")
-    w = pl.Tensor(np.ones((3, 4), "f4"), requires_grad=True)
-
-    def step(x):
-        with pl.no_grad():
-            w.assign(w - x)
-        return w.sum()
-
-    step = pl.compile(step)
+    w, step = descending()
     with tier(how):
         for between in (0, 1, 2, 3):  # steps of which nothing tells the time apart
             losses = []

@@ -140,3 +140,11 @@ def test_things_that_hold_each_other_and_many_things():
 def test_whose_a_module_is():
     assert [is_users(m) for m in (__name__, "__main__", None)] == [True, True, True]
     assert not any(map(is_users, ["numpy", "collections", "pellucid.nn", "pytest"]))
+
+
+def test_what_modules_work_out_for_themselves_is_no_content():
+    """`graph` lies below `nn`, and so says itself which attributes these are."""
+    from pellucid.graph.contents import _OWN
+    from pellucid.nn._parts import OF_THIS_OBJECT
+
+    assert set(OF_THIS_OBJECT) <= _OWN

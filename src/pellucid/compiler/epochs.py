@@ -40,6 +40,7 @@ class Epochs:
         whole : whether every batch is the whole of the data, in its order
     Attributes
         batch_size : rows a step
+        whole : as it was given
         order : the rows that `begin` was given
         outputs : for each Tensor that the function returns, what it was at every step since `begin`, shape (steps, ...)
     """
@@ -57,7 +58,7 @@ class Epochs:
         kept = self._programs.looked_at
         self._looked_at: set[tuple[Same, ...]] = set() if kept is None else kept
         self._compiled, self._data, self.batch_size = compiled, list(data), batch_size
-        self._ahead, self._whole = ahead, whole
+        self._ahead, self.whole = ahead, whole
         self._example = tuple([wrap(d[:batch_size]) for d in data])
         self._plans: dict[tuple[int, bool], EpochPlan | None] = {}
         self.order, self._steps = np.zeros(0, np.int64), 0
@@ -159,7 +160,7 @@ class Epochs:
         from pellucid.compiler.native_plan import EpochPlan
 
         try:
-            prepared = self._programs.of(found.graph, [t for t, _ in found.settings], self._whole)
+            prepared = self._programs.of(found.graph, [t for t, _ in found.settings], self.whole)
             return EpochPlan(found.graph, prepared, self._data)
         except Unsupported:
             return None
@@ -212,7 +213,7 @@ class Epochs:
 
     def _batch(self, step: int) -> list[Array]:
         """The rows of a step."""
-        if self._whole:
+        if self.whole:
             return self._data
         rows = self.order[step * self.batch_size : (step + 1) * self.batch_size]
         return [d.take(rows, axis=0) for d in self._data]

@@ -7,7 +7,7 @@ longer than the arithmetic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -34,12 +34,12 @@ class Ready:
 
     Parameters
         run : the recording
-        found : the same
-        plan : the machine code
         x : what it was called with
     """
 
-    def __init__(self, run: Run, found: Recorded, plan: NativePlan, x: Any) -> None:
+    def __init__(self, run: Run, x: Any) -> None:
+        found, plan = run.recorded, cast("NativePlan", run.plan)
+        assert found is not None
         array = x.data if isinstance(x, Tensor) else x
         self.run = run
         self._kind, self._shape, self._dtype = type(x), array.shape, array.dtype
@@ -70,11 +70,10 @@ def ready_for(run: Run, args: Sequence[Any], tensors: Sequence[Tensor]) -> Ready
     Parameters
         run : one that `is_ready`
     """
-    plan: Any = run.plan
-    if run.recorded is None or run.rare or plan.tier != "llvm" or len(args) != 1 or len(tensors) != 1:
+    if run.rare or run.plan.tier != "llvm" or len(args) != 1 or len(tensors) != 1:
         return None
     x, tensor = args[0], tensors[0]
     # An array that had to be made another first, such as one of a kind of the user's own, will have to be again.
     array = type(x) is np.ndarray and tensor.data is x
     plain = type(x) is Tensor and not x.requires_grad and x._source is None
-    return Ready(run, run.recorded, plan, x) if array or plain else None
+    return Ready(run, x) if array or plain else None

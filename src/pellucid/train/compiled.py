@@ -106,7 +106,7 @@ class CompiledEpochs:
         size = run.loader.batch_size
         function, one = _step_function(run, step, collects), member()
         programs = _kept(run) if one is None else one.shared.programs
-        compiled = Compiled(function, partial(_recorded, run, step, collects, programs))
+        compiled = Compiled(function, partial(_recorded, run, step, collects))
         if programs is not None:
             shapes = tuple([p.data.shape for p in run.model.parameters()])
             key = tier_wanted(), get_num_threads(), shapes, x.dtype, x.shape[1:], size, type(run.optimizer), collects
@@ -114,10 +114,9 @@ class CompiledEpochs:
             self._chunk = max(1, programs.chunk(key) // 4)
             self._tell = partial(programs.note_chunk, key)
         whole, left = divmod(len(data), size)
-        # Rows that change are looked at when their turn comes.
-        # A loader whose batch is all rows leaves them as they are.
-        self._whole = size == len(data) and not run.loader.changes
-        self.epochs = Epochs(compiled, arrays, size, programs, ahead=not run.loader.changes, whole=self._whole)
+        # Rows that change are looked at when their turn comes; others that are all in one batch stay in their order.
+        steady = not run.loader.changes
+        self.epochs = Epochs(compiled, arrays, size, programs, ahead=steady, whole=steady and size == len(data))
         # The smaller last batch is one that the same function gets: it becomes machine code when it has come often.
         self._rest = None if run.loader.drop_last or not left else Epochs(compiled, arrays, left, programs, ahead=False)
         # A run that goes on from a checkpoint has come as far as one in one go.
@@ -195,7 +194,8 @@ class CompiledEpochs:
         epochs = min(self._chunk // steps, run.epochs - run.epoch)
         if epochs < 2 or self._rest is not None:
             return None
-        order = loader.orders(run.epoch, 1 if self._whole else epochs)[:, : self.rows].reshape(-1)
+        # Of whole batches, which all have one order, one will do.
+        order = loader.orders(run.epoch, 1 if self.epochs.whole else epochs)[:, : self.rows].reshape(-1)
         back = self._state(run, self.epochs, recording := self.epochs.recording())
         self.epochs.begin(order, epochs * steps)
         start = time.perf_counter()
@@ -264,14 +264,14 @@ def _recorded(
     run: Run,
     step: Step,
     collects: bool,
-    programs: Programs | None,
     function: Callable[..., Any],
     arguments: tuple[Tensor, ...],
 ) -> Recorded:
     """The recording of a run's step as it is now, from an earlier one that is alike: of those that run together, or of
     the latest runs if all that it does is our own."""
     kept = _kept(run)
-    found = kept if programs is None or (programs is _latest and kept is None) else programs
+    one = member()
+    found = kept if one is None else one.shared.programs
     if found is None:
         from pellucid.compiler.record import recorded
 
